@@ -1,0 +1,434 @@
+"""The chat server: `python server/mchat.py`, then `nc`, `telnet` or `client/chat.py`.
+
+The command line, the listener and its accept loop, the operator's console, and how
+it all stops. The rest, in reading order: `protocol` (bytes to lines, text to
+frames), `room` (who hears what), `delivery` (frames out), `session` (one client).
+
+Threads: this one accepts; `console` reads the operator's lines; one for each client
+receives; `flusher` waits for sockets that were full; `journal` writes the log.
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import logging
+import os
+import selectors
+import signal
+import socket
+import sys
+import threading
+import time
+from contextlib import suppress
+
+import commands
+import protocol
+from delivery import Delivery
+from journal import Journal
+from room import Room
+from session import Limits, Session
+
+log = logging.getLogger("mchat")
+
+STACK = 256 * 1024  # bytes of address space a thread; Linux would take 8 MiB
+PAUSE = 0.5  # seconds to wait when the system has no descriptor or thread to give
+STOP_TIME = 10.0  # seconds; clients have one, the rest is for machines under load
+
+
+class Server:
+    """The listener, and the sessions of all who came in through it."""
+
+    def __init__(
+        self, listener: socket.socket, limits: Limits, max_clients: int, outbox: int
+    ) -> None:
+        self.room = Room()
+        self.delivery = Delivery(self.room, outbox)
+        self._listener = listener
+        self._limits = limits
+        self._max_clients = max_clients
+        self._sessions: set[Session] = set()
+        self._lock = threading.Lock()  # for _sessions
+        self._stopping = False
+        self._short = False  # of descriptors or threads, and has said so
+        self._awake, self.waker = socket.socketpair()
+        self._awake.setblocking(False)
+        self.waker.setblocking(False)
+
+    def stop(self) -> None:
+        """Make `serve` return. Any thread, and signal handlers; does not block."""
+        self._stopping = True
+        with suppress(OSError):
+            self.waker.send(b"\0")
+
+    def serve(self) -> None:
+        """Accept clients until `stop`, then see everybody out."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._awake, selectors.EVENT_READ)
+            selector.register(self._listener, selectors.EVENT_READ)
+            while not self._stopping:
+                selector.select()
+                if not self._stopping and not self._accept():
+                    selector.unregister(self._listener)
+                    selector.select(PAUSE)
+                    selector.register(self._listener, selectors.EVENT_READ)
+        self._close()
+
+    # ------------------------------------------------------------------- coming in
+
+    def _accept(self) -> bool:
+        """Accept one client; return False when the system is short of something."""
+        try:
+            sock, address = self._listener.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return True  # it is gone again already
+        except OSError as exc:  # most often EMFILE
+            return self._is_short(exc)
+        if self._is_full():
+            log.warning("%s refused: the server is full", show_address(address))
+            refuse(sock, f"the server is full ({self._max_clients} clients)")
+            return True
+        try:
+            self._start_session(sock, show_address(address))
+        except RuntimeError as exc:  # no more threads
+            refuse(sock, "the server has no room for another client now")
+            return self._is_short(exc)
+        self._short = False
+        return True
+
+    def _start_session(self, sock: socket.socket, address: str) -> None:
+        with suppress(OSError):  # the client may be gone already
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            keep_alive(sock)
+        session = Session(sock, address, self.delivery, self._limits, self._forget)
+        with self._lock:
+            self._sessions.add(session)
+        try:
+            session.start()
+        except RuntimeError:
+            self._forget(session)
+            raise
+
+    def _forget(self, session: Session) -> None:
+        with self._lock:
+            self._sessions.discard(session)
+
+    def _is_full(self) -> bool:
+        """Whether no more clients may come in. Those on their way out do not count."""
+        if len(self._sessions) < self._max_clients:
+            return False
+        with self._lock:
+            lingering = [session for session in self._sessions if session.lingering]
+            full = len(self._sessions) - len(lingering) >= self._max_clients
+        for session in lingering:
+            self.delivery.submit(self.room.leave, session.member)
+        return full
+
+    def _is_short(self, exc: Exception) -> bool:
+        if not self._short:
+            log.error("cannot take in more clients for now: %s", exc)
+        self._short = True
+        return False
+
+    # ------------------------------------------------------------------- stopping
+
+    def _close(self) -> None:
+        """Tell everyone, send what is queued, and wait for every thread."""
+        log.info("stopping")
+        self._listener.close()
+        self.delivery.submit(self.room.close)
+        deadline = time.monotonic() + STOP_TIME
+        with self._lock:
+            sessions = list(self._sessions)
+        for session in sessions:
+            session.join(max(0.0, deadline - time.monotonic()))
+        if any(session.is_alive() for session in sessions):
+            log.error("some clients could not be seen out; stopping all the same")
+            logging.shutdown()
+            os._exit(1)
+        self.delivery.close()
+        self._awake.close()
+        self.waker.close()
+
+
+def refuse(sock: socket.socket, why: str) -> None:
+    """Send one line and close, without blocking."""
+    with sock, suppress(OSError):
+        sock.setblocking(False)
+        sock.send(protocol.notice(f"{why}; try again later"))
+        sock.shutdown(socket.SHUT_WR)
+        sock.recv(65536)  # closing with bytes unread would take the line back
+
+
+def keep_alive(sock: socket.socket) -> None:
+    """Have the system find out when the other machine is gone: after two minutes."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (("KEEPIDLE", 60), ("KEEPINTVL", 15), ("KEEPCNT", 4)):
+        option = getattr(socket, f"TCP_{name}", None)  # not every system has all
+        if option is not None:
+            sock.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+def show_address(address: tuple[str, int]) -> str:
+    """Return HOST:PORT as people write it; an IPv4 address in IPv6 as IPv4."""
+    host, port = address[0].removeprefix("::ffff:"), address[1]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+# --------------------------------------------------------------------- the listener
+
+
+def listen(host: str | None, port: int) -> socket.socket:
+    """Return a listener on `host`, or on all interfaces. Raises OSError."""
+    if host is None:
+        if socket.has_dualstack_ipv6():
+            with suppress(OSError):  # the system could, and yet has IPv6 switched off
+                return _bound(socket.AF_INET6, ("::", port))
+        return _bound(socket.AF_INET, ("0.0.0.0", port))
+    found = socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )
+    family, _, _, _, address = min(found)  # IPv4 first, where a name has both
+    return _bound(family, address)
+
+
+def _bound(family: int, address: tuple[object, ...]) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if os.name == "nt":
+            # There, SO_REUSEADDR lets another program steal the port.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+        else:
+            # Here, it lets a server start again at once after it has stopped.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6 and address[0] == "::":
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        sock.bind(address)
+        sock.listen(socket.SOMAXCONN)
+        sock.setblocking(False)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def explain(exc: OSError, host: str | None, port: int) -> str:
+    """Return what to tell somebody whose server cannot listen."""
+    if exc.errno == errno.EADDRINUSE:
+        airplay = " (on macOS, AirPlay Receiver takes port 5000)" if port == 5000 else ""
+        return (
+            f"port {port} is in use{airplay}: stop the other program,"
+            " or choose another port with --port"
+        )
+    if exc.errno == errno.EACCES:
+        return f"port {port} is not allowed: choose one above 1023 with --port"
+    where = f"{host} " if host else ""
+    return f"cannot listen on {where}port {port}: {exc.strerror or exc}; see --host"
+
+
+def invitation(listener: socket.socket) -> str:
+    """Return how to join, from here and from other machines."""
+    host, port = listener.getsockname()[:2]
+    everywhere = host in ("::", "0.0.0.0")
+    local = "127.0.0.1" if everywhere else host
+    client = "" if (local, port) == ("127.0.0.1", 5000) else f" {local} {port}"
+    lines = [f"join here:       nc {local} {port}   (or: python client/chat.py{client})"]
+    if everywhere:
+        lines += [f"join elsewhere:  nc {it} {port}" for it in own_addresses()]
+    return "\n".join([*lines, "type to talk to everyone, /help for help, exit to stop"])
+
+
+def own_addresses() -> list[str]:
+    """Return the addresses under which other machines may reach this one."""
+    found = []
+    # Connecting a UDP socket sends nothing, but tells which address would be used.
+    # The peers are documentation addresses (RFC 5737, RFC 3849).
+    for family, peer in (
+        (socket.AF_INET, "192.0.2.1"),
+        (socket.AF_INET6, "2001:db8::1"),
+    ):
+        with suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as sock:
+            sock.connect((peer, 9))
+            found.append(sock.getsockname()[0])
+    return found
+
+
+# ----------------------------------------------------------- the operator and the end
+
+
+def console(server: Server) -> None:
+    """Read the operator's lines; the thread ends with standard input.
+
+    The thread is a daemon: nothing wakes it from reading a terminal.
+    """
+    with suppress(OSError, ValueError):  # a terminal that is gone
+        for line in sys.stdin:
+            text = protocol.clean(line.rstrip("\r\n"))
+            if text.strip() == "exit":
+                server.stop()
+                return
+            for row in server.delivery.call(commands.operate, server.room, text):
+                print(row, flush=True)
+    log.info("end of console input; stop the server with Ctrl-C or SIGTERM")
+
+
+def start_console(server: Server) -> None:
+    """Start the console, if there is a standard input to read from."""
+    if sys.stdin is None:
+        return
+    sys.stdin.reconfigure(errors="replace")  # type: ignore[union-attr]
+    if hasattr(signal, "SIGTTIN"):
+        # In the background of a shell, reading the terminal would stop the whole
+        # server. So it fails instead, which counts as the end of input.
+        signal.signal(signal.SIGTTIN, signal.SIG_IGN)
+    threading.Thread(target=console, args=(server,), name="console", daemon=True).start()
+
+
+def stop_on_signals(server: Server) -> None:
+    """Let Ctrl-C and SIGTERM stop the server; a second one ends it at once."""
+    asked = []
+
+    def handle(signum: int, _: object) -> None:
+        if asked:
+            os._exit(128 + signum)
+        asked.append(signum)
+        server.stop()
+
+    # On Windows only this wakes the selector: signal handlers do not interrupt it.
+    signal.set_wakeup_fd(server.waker.fileno(), warn_on_full_buffer=False)
+    for name in ("SIGINT", "SIGTERM", "SIGBREAK", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is None or (name == "SIGHUP" and ignored(number)):
+            continue  # nohup wants it ignored
+        signal.signal(number, handle)
+
+
+def ignored(number: int) -> bool:
+    """Whether whoever has started this program wants the signal ignored."""
+    return signal.getsignal(number) == signal.SIG_IGN
+
+
+# ------------------------------------------------------------------ the command line
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Return the options; exits with code 2 and a line on stderr if they are wrong."""
+    parser = argparse.ArgumentParser(
+        prog="mchat.py",
+        description="A chat server for nc, telnet and client/chat.py.",
+        # Without a width, argparse imports a module just to measure the terminal.
+        formatter_class=lambda prog: argparse.HelpFormatter(prog, width=79),
+    )
+    add = parser.add_argument
+    add("--host", help="name or address to listen on (all)")
+    add("--port", type=_port, default=protocol.DEFAULT_PORT, help="0: any free (5000)")
+    add("--max-clients", type=_positive, default=1000, metavar="N", help="(1000)")
+    add(
+        "--max-line",
+        type=_positive,
+        default=protocol.MAX_LINE,
+        metavar="BYTES",
+        help=f"longest line of a client ({protocol.MAX_LINE})",
+    )
+    add(
+        "--outbox",
+        type=_positive,
+        default=1024 * 1024,
+        metavar="BYTES",
+        help="what may wait for a client that does not read; it is dropped past"
+        " that (1 MiB)",
+    )
+    add(
+        "--rate",
+        type=_rate,
+        default=20,
+        metavar="LINES_PER_SECOND",
+        help="of a client, after a burst of 100; 0: no limit (20)",
+    )
+    add("--log", metavar="FILE", help="log to this file too; it is rotated")
+    add("--verbose", action="store_true", help="log what is said, and more")
+    return parser.parse_args()
+
+
+def _port(text: str) -> int:
+    number = int(text)
+    if not 0 <= number <= 65535:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 65535")
+    return number
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a number above 0")
+    return number
+
+
+def _rate(text: str) -> float:
+    number = float(text)
+    if not 0 <= number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not a number of 0 or more")
+    return number
+
+
+_port.__name__ = "port"  # argparse names the type in its error messages
+_positive.__name__ = "number"
+_rate.__name__ = "number"
+
+
+def allow_descriptors(count: int) -> None:
+    """Raise the limit of open files; macOS starts with 256, most Linux with 1024."""
+    try:
+        import resource
+    except ImportError:
+        return  # Windows has no such limit
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count if hard == resource.RLIM_INFINITY else min(count, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def start_log(path: str | None, *, verbose: bool) -> Journal:
+    """Send the log to stderr and to the file `path`. Raises OSError."""
+    journal = Journal(path)
+    log.addHandler(journal)
+    log.setLevel(logging.DEBUG if verbose else logging.INFO)
+    return journal
+
+
+def main() -> int:
+    """Run the server; return the exit code."""
+    options = parse_arguments()
+    try:
+        journal = start_log(options.log, verbose=options.verbose)
+    except OSError as exc:
+        return fail(f"cannot log to {options.log}: {exc.strerror or exc}")
+    try:
+        listener = listen(options.host, options.port)
+    except OSError as exc:
+        return fail(explain(exc, options.host, options.port))
+    threading.stack_size(STACK)
+    allow_descriptors(options.max_clients + 64)
+    limits = Limits(max_line=options.max_line, rate=options.rate)
+    server = Server(listener, limits, options.max_clients, options.outbox)
+    if options.verbose or sys.stderr.isatty():  # an operator wants to see the talk
+        server.room.listeners.append(lambda line: log.info("%s", line))
+    stop_on_signals(server)
+    with suppress(OSError):  # nobody reads our output: the server is no worse for it
+        print(f"listening on {show_address(listener.getsockname())}", flush=True)
+        print(invitation(listener), flush=True)
+    start_console(server)
+    server.serve()
+    journal.close()
+    return 0
+
+
+def fail(why: str) -> int:
+    """Report wrong usage; return the exit code for it."""
+    print(f"mchat.py: {why}", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,201 @@
+"""One client: its thread, and its bytes in.
+
+A session receives, decodes and submits; it never sends, nor closes the socket while
+somebody else might use it (that is the outbox's part). Its thread blocks in recv(),
+and in waits that end when the client's outbox ends.
+
+Of ours it imports `delivery`, `protocol`, `room`.
+"""
+
+import logging
+import select
+import socket
+import threading
+import time
+from collections.abc import Callable
+
+import delivery
+import protocol
+from delivery import Delivery, Outbox
+from protocol import Line
+from room import Member
+
+log = logging.getLogger("mchat")
+
+FIRST_LOOK = 0.02  # seconds; web browsers and the like speak at once, people do not
+GRACE = 1.0  # seconds for which a client that has half-closed still hears the talk
+SMALL, LARGE = 1024, 65536  # bytes asked of recv: one who types; one who pours
+LINES_AT_ONCE = 1000  # so that one client's lines are not too much for one batch
+BURST = 100  # lines that may come at once before the rate limit is felt
+TICK = 0.5  # seconds between looks, where recv() cannot be woken (see `_receive`)
+
+
+class Limits:
+    """What a client may do; the numbers come from the command line."""
+
+    def __init__(
+        self, *, max_line: int = protocol.MAX_LINE, rate: float = 20
+    ) -> None:
+        self.max_line = max_line  # bytes without the line end
+        self.rate = rate  # lines per second, after BURST; 0: no limit
+
+
+class Session(threading.Thread):
+    """The thread of one client. Not a daemon: the server ends and joins it."""
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        address: str,
+        post: Delivery,
+        limits: Limits,
+        on_end: Callable[["Session"], None],
+    ) -> None:
+        super().__init__(name=f"client {address}")
+        self._sock = sock
+        self._address = address
+        self._post = post
+        self._outbox = Outbox(sock, address, post)
+        self.member = Member(address, self._outbox)
+        self._decoder = protocol.Decoder(limits.max_line)
+        self._allowance = Allowance(limits.rate)
+        self._opening: bytes | None = b""  # what came before the first line end
+        self._size = SMALL
+        self._hinted = False
+        self._on_end = on_end
+        #: The client has half-closed and only listens; it may be hurried.
+        self.lingering = False
+
+    def run(self) -> None:
+        """Serve the client from its first byte to its last."""
+        try:
+            opening = self._first_look()
+            if opening is None or not self._turned_away(opening):
+                self._post.submit(self._post.room.join, self.member)
+                self._listen(opening)
+        except OSError as exc:  # reset, or timed out: nothing more will come
+            log.debug("%s: %s", self._address, exc)
+        finally:
+            self._finish()
+
+    # ---------------------------------------------------------------- receiving
+
+    def _first_look(self) -> bytes | None:
+        """Return what comes at once, or None; b"" is an end of stream."""
+        self._sock.settimeout(FIRST_LOOK)
+        try:
+            return self._sock.recv(self._size)
+        except TimeoutError:
+            return None
+        finally:
+            self._sock.settimeout(None if delivery.DONTWAIT else 0)
+
+    def _listen(self, data: bytes | None) -> None:
+        """Take what the client says, until it has no more to say."""
+        if data is None:
+            data = self._receive()
+        while data and not self._turned_away(data):
+            self._take(data)
+            if self._decoder.ended or self._outbox.ended.is_open:
+                break
+            data = self._receive()
+        self._hear(self._decoder.finish())
+        self.lingering = True
+        self._outbox.ended.wait(GRACE)
+
+    def _receive(self) -> bytes:
+        """Block until bytes come; return b"" at the end of the stream."""
+        if not delivery.DONTWAIT:
+            # The socket does not block, and shutdown() in another thread does not
+            # wake select() everywhere: so it looks up now and then.
+            while not select.select([self._sock], [], [], TICK)[0]:
+                if self._outbox.released.is_open:
+                    return b""
+        data = self._sock.recv(self._size)
+        if len(data) == self._size:
+            self._size = min(4 * self._size, LARGE)
+        return data
+
+    def _finish(self) -> None:
+        """Leave, let the client take its last bytes, and close.
+
+        What the client still sends is read and thrown away: closing a socket with
+        bytes unread would reset the connection, and its last bytes with it.
+        """
+        self._post.submit(self._post.room.leave, self.member)
+        self._post.submit(self._outbox.end)
+        try:
+            while self._receive():
+                pass
+        except OSError:
+            pass  # reset by the client, or cut off by the outbox: over either way
+        self._outbox.released.wait()
+        self._post.submit(self._outbox.close)
+        self._on_end(self)
+
+    # ------------------------------------------------------------- what was said
+
+    def _turned_away(self, data: bytes) -> bool:
+        """Whether the client speaks another protocol; then it has been told."""
+        if self._opening is None:
+            return False
+        self._opening += data
+        name = protocol.foreign(self._opening)
+        if name:
+            log.warning("%s speaks %s: turned away", self._address, name)
+            self._post.submit(self._outbox.send, protocol.FAREWELL[name])
+            return True
+        if b"\n" in data or len(self._opening) > LARGE:
+            self._opening = None
+        return False
+
+    def _take(self, data: bytes) -> None:
+        lines, answer = self._decoder.feed(data)
+        if answer:
+            self._post.submit(self._outbox.send, answer)
+        if lines:
+            self._hear(lines)
+        if self._decoder.invalid and not self._hinted:
+            self._hinted = True
+            hint = "your client does not send UTF-8; what it meant could not be read"
+            self._post.submit(self._post.room.tell, self.member, hint)
+
+    def _hear(self, lines: list[Line]) -> None:
+        """Submit lines as fast as the rate limit allows; block meanwhile."""
+        start = 0
+        while start < len(lines) and not self._outbox.ended.is_open:
+            wanted = min(len(lines) - start, LINES_AT_ONCE)
+            end = start + self._allowance.take(wanted, time.monotonic())
+            if end == start:
+                self._outbox.ended.wait(self._allowance.delay)
+                continue
+            self._post.submit(self._post.room.hear, self.member, lines[start:end])
+            self._post.pace()
+            start = end
+
+
+class Allowance:
+    """How many lines a client may say now: a bucket of BURST that fills at `rate`."""
+
+    __slots__ = ("_rate", "_time", "_tokens")
+
+    def __init__(self, rate: float) -> None:
+        self._rate = rate
+        self._tokens = float(BURST)
+        self._time = 0.0
+
+    @property
+    def delay(self) -> float:
+        """Seconds until at least one more line is allowed."""
+        return max(0.0, (1 - self._tokens) / self._rate)
+
+    def take(self, wanted: int, now: float) -> int:
+        """Return how many of `wanted` lines are allowed at `now` (seconds)."""
+        if not self._rate:
+            return wanted
+        earned = (now - self._time) * self._rate
+        self._tokens = min(BURST, self._tokens + earned)
+        self._time = now
+        granted = min(wanted, int(self._tokens))
+        self._tokens -= granted
+        return granted
