@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import textwrap
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import protocol
 
@@ -69,7 +69,7 @@ def _me(room: Room, member: Member, text: str) -> None:
 
 
 def _help(room: Room, member: Member, _: str) -> None:
-    room.tell(member, *_list(COMMANDS), "//TEXT  say /TEXT; all else is said to everyone")
+    room.tell(member, *_list(COMMANDS), "//TEXT  say /TEXT to everyone")
 
 
 def _quit(room: Room, member: Member, _: str) -> None:
@@ -109,10 +109,8 @@ def _operator_who(room: Room, _: str) -> list[str]:
     rows = [f"{len(room.members)} here"]
     for member in room.members.values():
         since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(member.since))
-        queued = member.outbox.queued
-        rows.append(
-            f"  {member.name:16}  {member.address:21}  since {since}  {queued} bytes queued"
-        )
+        who = f"  {member.name:16}  {member.address:21}"
+        rows.append(f"{who}  since {since}  {member.outbox.queued} bytes queued")
     return rows
 
 
@@ -137,8 +135,9 @@ def _operator_help(room: Room, _: str) -> list[str]:
     ]
 
 
+OperatorHandler = Callable[["Room", str], list[str]]
 #: Name: handler, arguments, what it does.
-OPERATOR: dict[str, tuple[Callable[["Room", str], list[str]], str, str]] = {
+OPERATOR: dict[str, tuple[OperatorHandler, str, str]] = {
     "who": (_operator_who, "", "tell who is here, from where, since when"),
     "kick": (_operator_kick, "NAME [REASON]", "remove a member"),
     "help": (_operator_help, "", "list the commands"),
@@ -153,7 +152,7 @@ def names(room: Room) -> list[str]:
     return sorted((member.name for member in room.members.values()), key=protocol.fold)
 
 
-def _list(table: dict[str, tuple[Handler, str, str]]) -> list[str]:
+def _list(table: Mapping[str, tuple[object, str, str]]) -> list[str]:
     return [
         f"/{name} {arguments}".rstrip() + f"  {purpose}"
         for name, (_, arguments, purpose) in table.items()

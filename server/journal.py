@@ -31,12 +31,12 @@ def escape(text: str) -> str:
 class LineFormatter(logging.Formatter):
     """One record, one line; a traceback follows on lines of its own, set in."""
 
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (logging's)
+    def formatMessage(self, record: logging.LogRecord) -> str:
         """Return the line, escaped."""
         record.message = escape(record.message)
         return super().formatMessage(record)
 
-    def formatException(self, ei: object) -> str:  # noqa: N802 (logging's)
+    def formatException(self, ei: object) -> str:
         """Return the traceback, escaped line by line."""
         text = super().formatException(ei)  # type: ignore[arg-type]
         return "\n".join(f"    {escape(line)}" for line in text.split("\n"))

@@ -1,8 +1,8 @@
 """The chat server: `python server/mchat.py`, then `nc`, `telnet` or `client/chat.py`.
 
-The command line, the listener and its accept loop, the operator's console, and how
-it all stops. The rest, in reading order: `protocol` (bytes to lines, text to
-frames), `room` (who hears what), `delivery` (frames out), `session` (one client).
+The command line, the accept loop, the operator's console, and how it all stops.
+The rest, in reading order: `protocol` (bytes to lines, text to frames), `room` (who
+hears what), `delivery` (frames out), `session` (one client).
 
 Threads: this one accepts; `console` reads the operator's lines; one for each client
 receives; `flusher` waits for sockets that were full; `journal` writes the log.
@@ -11,7 +11,6 @@ receives; `flusher` waits for sockets that were full; `journal` writes the log.
 from __future__ import annotations
 
 import argparse
-import errno
 import logging
 import os
 import selectors
@@ -26,6 +25,7 @@ import commands
 import protocol
 from delivery import Delivery
 from journal import Journal
+from listener import explain, invitation, listen, show_address
 from room import Room
 from session import Limits, Session
 
@@ -169,90 +169,6 @@ def keep_alive(sock: socket.socket) -> None:
             sock.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
-def show_address(address: tuple[str, int]) -> str:
-    """Return HOST:PORT as people write it; an IPv4 address in IPv6 as IPv4."""
-    host, port = address[0].removeprefix("::ffff:"), address[1]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-# --------------------------------------------------------------------- the listener
-
-
-def listen(host: str | None, port: int) -> socket.socket:
-    """Return a listener on `host`, or on all interfaces. Raises OSError."""
-    if host is None:
-        if socket.has_dualstack_ipv6():
-            with suppress(OSError):  # the system could, and yet has IPv6 switched off
-                return _bound(socket.AF_INET6, ("::", port))
-        return _bound(socket.AF_INET, ("0.0.0.0", port))
-    found = socket.getaddrinfo(
-        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )
-    family, _, _, _, address = min(found)  # IPv4 first, where a name has both
-    return _bound(family, address)
-
-
-def _bound(family: int, address: tuple[object, ...]) -> socket.socket:
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        if os.name == "nt":
-            # There, SO_REUSEADDR lets another program steal the port.
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
-        else:
-            # Here, it lets a server start again at once after it has stopped.
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6 and address[0] == "::":
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-        sock.bind(address)
-        sock.listen(socket.SOMAXCONN)
-        sock.setblocking(False)
-    except BaseException:
-        sock.close()
-        raise
-    return sock
-
-
-def explain(exc: OSError, host: str | None, port: int) -> str:
-    """Return what to tell somebody whose server cannot listen."""
-    if exc.errno == errno.EADDRINUSE:
-        airplay = " (on macOS, AirPlay Receiver takes port 5000)" if port == 5000 else ""
-        return (
-            f"port {port} is in use{airplay}: stop the other program,"
-            " or choose another port with --port"
-        )
-    if exc.errno == errno.EACCES:
-        return f"port {port} is not allowed: choose one above 1023 with --port"
-    where = f"{host} " if host else ""
-    return f"cannot listen on {where}port {port}: {exc.strerror or exc}; see --host"
-
-
-def invitation(listener: socket.socket) -> str:
-    """Return how to join, from here and from other machines."""
-    host, port = listener.getsockname()[:2]
-    everywhere = host in ("::", "0.0.0.0")
-    local = "127.0.0.1" if everywhere else host
-    client = "" if (local, port) == ("127.0.0.1", 5000) else f" {local} {port}"
-    lines = [f"join here:       nc {local} {port}   (or: python client/chat.py{client})"]
-    if everywhere:
-        lines += [f"join elsewhere:  nc {it} {port}" for it in own_addresses()]
-    return "\n".join([*lines, "type to talk to everyone, /help for help, exit to stop"])
-
-
-def own_addresses() -> list[str]:
-    """Return the addresses under which other machines may reach this one."""
-    found = []
-    # Connecting a UDP socket sends nothing, but tells which address would be used.
-    # The peers are documentation addresses (RFC 5737, RFC 3849).
-    for family, peer in (
-        (socket.AF_INET, "192.0.2.1"),
-        (socket.AF_INET6, "2001:db8::1"),
-    ):
-        with suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as sock:
-            sock.connect((peer, 9))
-            found.append(sock.getsockname()[0])
-    return found
-
-
 # ----------------------------------------------------------- the operator and the end
 
 
@@ -281,12 +197,14 @@ def start_console(server: Server) -> None:
         # In the background of a shell, reading the terminal would stop the whole
         # server. So it fails instead, which counts as the end of input.
         signal.signal(signal.SIGTTIN, signal.SIG_IGN)
-    threading.Thread(target=console, args=(server,), name="console", daemon=True).start()
+    thread = threading.Thread(target=console, args=(server,), name="console")
+    thread.daemon = True
+    thread.start()
 
 
 def stop_on_signals(server: Server) -> None:
     """Let Ctrl-C and SIGTERM stop the server; a second one ends it at once."""
-    asked = []
+    asked: list[int] = []
 
     def handle(signum: int, _: object) -> None:
         if asked:

@@ -181,10 +181,8 @@ MAX_NAME = 16
 NAME_RULE = f"a name is 1 to {MAX_NAME} of A-Z a-z 0-9 _ -"
 _NAME = re.compile(rf"[A-Za-z0-9_-]{{1,{MAX_NAME}}}")
 _GUEST = re.compile(r"guest[0-9]+")
-_RESERVED = frozenset(
-    "admin administrator all everybody everyone guest here me moderator nobody"
-    " operator root server somebody someone system you".split()
-)
+_RESERVED = {"admin", "all", "everybody", "everyone", "guest", "here", "me", "nobody"}
+_RESERVED |= {"operator", "root", "server", "somebody", "someone", "system", "you"}
 
 
 def fold(name: str) -> str:

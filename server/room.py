@@ -71,7 +71,9 @@ class Room:
         log.info("%s joined from %s", member.name, member.address)
 
     def _welcome(self, member: Member) -> str:
-        names = [other.name for other in islice(self.members.values(), NAMES_IN_WELCOME)]
+        names = [
+            other.name for other in islice(self.members.values(), NAMES_IN_WELCOME)
+        ]
         if len(self.members) > len(names):
             names.append(f"and {len(self.members) - len(names)} more")
         here = f"here: {', '.join(names)}" if names else "nobody else is here yet"

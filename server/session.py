@@ -33,9 +33,7 @@ TICK = 0.5  # seconds between looks, where recv() cannot be woken (see `_receive
 class Limits:
     """What a client may do; the numbers come from the command line."""
 
-    def __init__(
-        self, *, max_line: int = protocol.MAX_LINE, rate: float = 20
-    ) -> None:
+    def __init__(self, *, max_line: int = protocol.MAX_LINE, rate: float = 20) -> None:
         self.max_line = max_line  # bytes without the line end
         self.rate = rate  # lines per second, after BURST; 0: no limit
 
