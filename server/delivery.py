@@ -48,6 +48,7 @@ BATCH_SIZE = 256 * 1024  # bytes, so that one batch alone fills nobody's outbox
 PENDING_LIMIT = 64  # events; past it, who submits waits instead of reading on
 FAREWELL_TIME = 1.0  # seconds to take the last bytes and close, then it is cut off
 PATIENCE = 0.5  # seconds that speakers wait for a client that has fallen behind
+NEVER = float("-inf")  # a time
 
 
 class Latch:
@@ -100,8 +101,8 @@ class Outbox:
         self._backlog = bytearray()
         self._ending = False  # once the backlog is gone, tell the client: no more
         self._watched = False  # the flusher has the socket; it must not be closed
-        #: When the backlog rose above a quarter of the limit; 0 while it is below.
-        self.behind_since = 0.0
+        #: When the backlog rose above a quarter of the limit; NEVER while it is below.
+        self.behind_since = NEVER
         #: Opens when there is nothing more to hear from this client.
         self.ended = Latch()
         #: Opens when all is sent or given up: then `close` may be submitted.
@@ -137,7 +138,7 @@ class Outbox:
         if self._backlog:
             self._watch()
         else:
-            self.behind_since = 0.0
+            self.behind_since = NEVER
         self._settle()
 
     def end(self) -> None:
@@ -174,8 +175,8 @@ class Outbox:
 
     def _watch(self) -> None:
         if self.queued <= self._delivery.limit // 4:
-            self.behind_since = 0.0
-        elif not self.behind_since:
+            self.behind_since = NEVER
+        elif self.behind_since == NEVER:
             self.behind_since = time.monotonic()
         if not self._watched:
             self._watched = True
@@ -251,8 +252,8 @@ class Delivery:
                 self._caught_up.wait_for(self._nobody_behind, PATIENCE)
 
     def _nobody_behind(self) -> bool:
-        horizon = time.monotonic() - PATIENCE
-        return all(outbox.behind_since <= horizon for outbox in list(self.backlogged))
+        fresh = time.monotonic() - PATIENCE
+        return not any(it.behind_since > fresh for it in list(self.backlogged))
 
     def close(self) -> None:
         """Stop the flusher. Every outbox must have been released."""

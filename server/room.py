@@ -86,10 +86,10 @@ class Room:
         """
         if not member.present:
             return
-        member.present = False
-        del self.members[protocol.fold(member.name)]
         if farewell:
             self.tell(member, farewell)
+        member.present = False
+        del self.members[protocol.fold(member.name)]
         self.out.leave(member)
         self.tell_all(f"{member.name} left")
         log.info("%s left (%s)", member.name, member.address)
