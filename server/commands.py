@@ -40,7 +40,7 @@ def _nick(room: Room, member: Member, name: str) -> None:
 
 
 def _who(room: Room, member: Member, _: str) -> None:
-    room.tell(member, *_wrap(f"{len(room.members)} here: ", names(room)))
+    room.tell(member, *_wrap(f"here ({len(room.members)}): ", names(room)))
 
 
 def _msg(room: Room, member: Member, rest: str) -> None:

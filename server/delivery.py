@@ -114,7 +114,10 @@ class Outbox:
         return len(self._backlog)
 
     def send(self, data: bytes) -> None:
-        """Send `data` after what waits already. Dropped once the client has ended."""
+        """Send `data` after what waits already. Dropped once the client has ended.
+
+        Sending nothing is worth it: it finds out about a connection that was reset.
+        """
         if self.ended.is_open:
             return
         if not self._backlog:
@@ -206,6 +209,9 @@ class Delivery:
         self._running = threading.Lock()  # held by the one thread that runs events
         self._caught_up = threading.Condition()
         self.flusher = Flusher(self.submit)
+
+    def start(self) -> None:
+        """Start the flusher; `close` stops it."""
         self.flusher.start()
 
     def submit(self, event: Callable[..., object], *args: object) -> None:

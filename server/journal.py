@@ -9,9 +9,12 @@ Of ours it imports nothing.
 
 import logging
 import os
+import sys
 import threading
 from collections import deque
 from contextlib import suppress
+
+log = logging.getLogger("mchat")
 
 QUEUE_LIMIT = 10_000  # records
 LAST_WORDS_TIME = 0.3  # seconds to write what is left when the server stops
@@ -43,22 +46,16 @@ class LineFormatter(logging.Formatter):
 
 
 class Journal(logging.Handler):
-    """Hands records to other handlers, from a thread of its own.
+    """Hands records to another handler, which may block, from a thread of its own.
 
     The thread is a daemon: stuck in a write, it must not keep the program alive.
     """
 
-    def __init__(self, path: str | None) -> None:
-        """Write to standard error and, if `path` is given, to that file, rotated.
-
-        Raises OSError if the file cannot be opened.
-        """
+    def __init__(self, target: logging.Handler) -> None:
         super().__init__()
         self.setFormatter(LineFormatter("%(asctime)s %(message)s"))
-        self._handlers: list[logging.Handler] = [StandardError()]
-        if path:
-            self._handlers.append(_rotated(path))
-        self._records: deque[logging.LogRecord] = deque()
+        self._target = target
+        self._lines: deque[str] = deque()
         self._dropped = 0
         self._closing = False
         self._news = threading.Condition()
@@ -67,11 +64,10 @@ class Journal(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Queue a record. Any thread; does not wait for the writer."""
-        record.msg = self.format(record)  # now, while its arguments are what they are
-        record.args = record.exc_info = record.exc_text = None
+        line = self.format(record)  # now, while its arguments are what they are
         with self._news:
-            if len(self._records) < QUEUE_LIMIT:
-                self._records.append(record)
+            if len(self._lines) < QUEUE_LIMIT:
+                self._lines.append(line)
             else:
                 self._dropped += 1
             self._news.notify()
@@ -85,20 +81,19 @@ class Journal(logging.Handler):
         super().close()
 
     def _write(self) -> None:
-        while record := self._next():
-            for handler in self._handlers:
-                handler.emit(record)
-        for handler in self._handlers:
-            handler.close()
+        while line := self._next():
+            self._target.emit(logging.makeLogRecord({"msg": line}))
+        with suppress(OSError):
+            self._target.close()
 
-    def _next(self) -> logging.LogRecord | None:
-        """Wait for a record; return None when there will be none."""
+    def _next(self) -> str:
+        """Wait for a line; return an empty one when there will be none."""
         with self._news:
-            self._news.wait_for(lambda: self._records or self._closing)
-            if self._dropped and self._records:
+            self._news.wait_for(lambda: self._lines or self._closing)
+            if self._dropped and self._lines:
                 lost, self._dropped = self._dropped, 0
-                return _plain_record(f"... {lost} log lines were dropped here")
-            return self._records.popleft() if self._records else None
+                return f"... {lost} log lines were dropped here"
+            return self._lines.popleft() if self._lines else ""
 
 
 class StandardError(logging.Handler):
@@ -109,20 +104,34 @@ class StandardError(logging.Handler):
     """
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one record; blocks as long as standard error does."""
-        data = (record.getMessage() + "\n").encode("ascii", "backslashreplace")
-        with suppress(OSError):  # closed, or its reader is gone: nobody to tell
-            while data:
-                data = data[os.write(2, data) :]
+        """Write one line; blocks as long as standard error does."""
+        write(2, record.getMessage())
 
 
-def _rotated(path: str) -> logging.Handler:
-    from logging.handlers import RotatingFileHandler  # its import costs start-up time
+def write(descriptor: int, line: str) -> None:
+    """Write `line` and its end; if nobody can read it any more, do nothing."""
+    data = f"{line}\n".encode("ascii", "backslashreplace")
+    with suppress(OSError):
+        while data:
+            data = data[os.write(descriptor, data) :]
 
-    return RotatingFileHandler(
+
+def log_file(path: str) -> logging.Handler:
+    """Return a handler that writes to a file, and rotates it. Raises OSError.
+
+    If writing fails later, that is reported once and the file is given up.
+    """
+    from logging.handlers import RotatingFileHandler  # costs start-up time
+
+    file = RotatingFileHandler(
         path, maxBytes=FILE_SIZE, backupCount=FILE_COUNT, encoding="utf-8"
     )
+    failed: list[BaseException | None] = []
 
+    def report_once(_: logging.LogRecord) -> None:
+        if not failed:
+            failed.append(sys.exc_info()[1])
+            log.error("logging to %s fails: %s", path, failed[0])
 
-def _plain_record(text: str) -> logging.LogRecord:
-    return logging.LogRecord("mchat", logging.WARNING, "", 0, text, None, None)
+    file.handleError = report_once  # type: ignore[method-assign, assignment]
+    return file

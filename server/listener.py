@@ -21,9 +21,12 @@ def listen(host: str | None, port: int) -> socket.socket:
                 if exc.errno == errno.EADDRINUSE:
                     raise
         return _bound(socket.AF_INET, ("0.0.0.0", port))
-    found = socket.getaddrinfo(
-        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )
+    try:
+        found = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+    except UnicodeError:  # an empty label, or one that is too long
+        raise OSError(f"{host!r} is no host name") from None
     family, _, _, _, address = min(found)  # IPv4 first, where a name has both
     return _bound(family, address)
 

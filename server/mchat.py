@@ -11,6 +11,7 @@ receives; `flusher` waits for sockets that were full; `journal` writes the log.
 from __future__ import annotations
 
 import argparse
+import itertools
 import logging
 import os
 import selectors
@@ -23,11 +24,15 @@ from contextlib import suppress
 
 import commands
 import protocol
-from delivery import Delivery
-from journal import Journal
+from delivery import Delivery, Outbox
+from journal import Journal, StandardError, log_file, write
 from listener import explain, invitation, listen, show_address
-from room import Room
+from room import Member, Room
 from session import Limits, Session
+
+TYPE_CHECKING = False  # type checkers take it for True; spares importing typing
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 log = logging.getLogger("mchat")
 
@@ -47,6 +52,7 @@ class Server:
         self._listener = listener
         self._limits = limits
         self._max_clients = max_clients
+        self._numbers = itertools.count(1)
         self._sessions: set[Session] = set()
         self._lock = threading.Lock()  # for _sessions
         self._stopping = False
@@ -63,6 +69,15 @@ class Server:
 
     def serve(self) -> None:
         """Accept clients until `stop`, then see everybody out."""
+        self.delivery.start()
+        try:
+            self._accept_all()
+        finally:
+            self._close()
+
+    # ------------------------------------------------------------------- coming in
+
+    def _accept_all(self) -> None:
         with selectors.DefaultSelector() as selector:
             selector.register(self._awake, selectors.EVENT_READ)
             selector.register(self._listener, selectors.EVENT_READ)
@@ -72,9 +87,6 @@ class Server:
                     selector.unregister(self._listener)
                     selector.select(PAUSE)
                     selector.register(self._listener, selectors.EVENT_READ)
-        self._close()
-
-    # ------------------------------------------------------------------- coming in
 
     def _accept(self) -> bool:
         """Accept one client; return False when the system is short of something."""
@@ -100,7 +112,9 @@ class Server:
         with suppress(OSError):  # the client may be gone already
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             keep_alive(sock)
-        session = Session(sock, address, self.delivery, self._limits, self._forget)
+        outbox = Outbox(sock, address, self.delivery)
+        member = Member(f"guest{next(self._numbers)}", address, outbox)
+        session = Session(sock, member, self.delivery, self._limits, self._forget)
         with self._lock:
             self._sessions.add(session)
         try:
@@ -183,15 +197,22 @@ def console(server: Server) -> None:
             if text.strip() == "exit":
                 server.stop()
                 return
-            for row in server.delivery.call(commands.operate, server.room, text):
-                print(row, flush=True)
+            show(*server.delivery.call(commands.operate, server.room, text))
     log.info("end of console input; stop the server with Ctrl-C or SIGTERM")
 
 
+def show(*lines: str) -> None:
+    """Print lines for the operator.
+
+    Past `sys.stdout`: at its exit the interpreter waits for that to be written, even
+    if it is a pipe that nobody reads.
+    """
+    for line in lines:
+        write(1, line)
+
+
 def start_console(server: Server) -> None:
-    """Start the console, if there is a standard input to read from."""
-    if sys.stdin is None:
-        return
+    """Start reading the operator's lines."""
     sys.stdin.reconfigure(errors="replace")  # type: ignore[union-attr]
     if hasattr(signal, "SIGTTIN"):
         # In the background of a shell, reading the terminal would stop the whole
@@ -229,9 +250,17 @@ def ignored(number: int) -> bool:
 # ------------------------------------------------------------------ the command line
 
 
+class Parser(argparse.ArgumentParser):
+    """Reports wrong usage in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Exit with code 2."""
+        self.exit(2, f"{self.prog}: {message}; --help lists the options\n")
+
+
 def parse_arguments() -> argparse.Namespace:
     """Return the options; exits with code 2 and a line on stderr if they are wrong."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="mchat.py",
         description="A chat server for nc, telnet and client/chat.py.",
         # Without a width, argparse imports a module just to measure the terminal.
@@ -307,19 +336,27 @@ def allow_descriptors(count: int) -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def start_log(path: str | None, *, verbose: bool) -> Journal:
-    """Send the log to stderr and to the file `path`. Raises OSError."""
-    journal = Journal(path)
-    log.addHandler(journal)
+def start_log(path: str | None, *, verbose: bool) -> None:
+    """Send the log to stderr and, if wanted, to the file `path`. Raises OSError."""
+    targets = [StandardError(), *([log_file(path)] if path else [])]
+    for target in targets:
+        log.addHandler(Journal(target))
     log.setLevel(logging.DEBUG if verbose else logging.INFO)
-    return journal
+
+
+def open_standard_streams() -> None:
+    """Open what is closed, or the next socket would get its descriptor, and our log."""
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), "r+"))
 
 
 def main() -> int:
     """Run the server; return the exit code."""
+    open_standard_streams()
     options = parse_arguments()
     try:
-        journal = start_log(options.log, verbose=options.verbose)
+        start_log(options.log, verbose=options.verbose)
     except OSError as exc:
         return fail(f"cannot log to {options.log}: {exc.strerror or exc}")
     try:
@@ -333,12 +370,11 @@ def main() -> int:
     if options.verbose or sys.stderr.isatty():  # an operator wants to see the talk
         server.room.listeners.append(lambda line: log.info("%s", line))
     stop_on_signals(server)
-    with suppress(OSError):  # nobody reads our output: the server is no worse for it
-        print(f"listening on {show_address(listener.getsockname())}", flush=True)
-        print(invitation(listener), flush=True)
+    show(f"listening on {show_address(listener.getsockname())}", invitation(listener))
     start_console(server)
     server.serve()
-    journal.close()
+    for handler in log.handlers:
+        handler.close()
     return 0
 
 

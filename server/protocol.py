@@ -178,11 +178,14 @@ def _thin_out(match: re.Match[str]) -> str:
 # ------------------------------------------------------------------------- names
 
 MAX_NAME = 16
-NAME_RULE = f"a name is 1 to {MAX_NAME} of A-Z a-z 0-9 _ -"
+NAME_RULE = f"names are 1 to {MAX_NAME} of A-Z a-z 0-9 _ -"
 _NAME = re.compile(rf"[A-Za-z0-9_-]{{1,{MAX_NAME}}}")
 _GUEST = re.compile(r"guest[0-9]+")
-_RESERVED = {"admin", "all", "everybody", "everyone", "guest", "here", "me", "nobody"}
-_RESERVED |= {"operator", "root", "server", "somebody", "someone", "system", "you"}
+_RESERVED = {"admin", "all", "everybody", "everyone", "guest", "me", "operator"}
+_RESERVED |= {"root", "server", "somebody", "someone", "system"}
+# What notices of the server begin with, apart from names: `/me` must not forge them.
+_RESERVED |= {"goodbye", "here", "names", "nobody", "that", "the", "this", "unknown"}
+_RESERVED |= {"usage", "welcome", "yes", "you", "your"}
 
 
 def fold(name: str) -> str:
@@ -196,7 +199,7 @@ def is_name(text: str) -> bool:
 
 
 def is_reserved(name: str) -> bool:
-    """Whether `name` is one that would pass for the server, a group or a guest."""
+    """Whether `name` would pass for the server, its notices, a group or a guest."""
     return fold(name) in _RESERVED or _GUEST.fullmatch(fold(name)) is not None
 
 

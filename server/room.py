@@ -33,10 +33,11 @@ class Member:
 
     __slots__ = ("address", "guest", "name", "outbox", "present", "since")
 
-    def __init__(self, address: str, outbox: Outbox) -> None:
+    def __init__(self, name: str, address: str, outbox: Outbox) -> None:
+        self.name = name
+        self.guest = name  # the name to begin with, which stays reserved for it
         self.address = address  # for the operator and the log, never for members
         self.outbox = outbox  # the way to this member; the room only carries it
-        self.name = self.guest = ""  # given by `Room.join`
         self.since = time.time()
         self.present = False
 
@@ -51,18 +52,15 @@ class Room:
         #: it but without its end: the seam for a console, a history, a bridge.
         #: Must not block.
         self.listeners: list[Callable[[str], None]] = []
-        self._guests = 0
         self._closed = False
 
     # ------------------------------------------------------------ coming and going
 
     def join(self, member: Member) -> None:
-        """Take a new client in, under a guest name, and tell everyone."""
+        """Take a new client in and tell everyone."""
         if self._closed:
             self.out.leave(member)
             return
-        self._guests += 1
-        member.name = member.guest = f"guest{self._guests}"
         member.present = True
         self.tell_all(f"{member.name} joined")
         self.out.enter(member)
@@ -103,6 +101,8 @@ class Room:
         if self.find(name) not in (None, member):
             return f"the name {name} is taken"
         before = member.name
+        if name == before:
+            return f"you are {name} already"
         del self.members[protocol.fold(before)]
         member.name = name
         self.members[protocol.fold(name)] = member

@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 import delivery
 import protocol
-from delivery import Delivery, Outbox
+from delivery import Delivery
 from protocol import Line
 from room import Member
 
@@ -25,8 +25,10 @@ log = logging.getLogger("mchat")
 FIRST_LOOK = 0.02  # seconds; web browsers and the like speak at once, people do not
 GRACE = 1.0  # seconds for which a client that has half-closed still hears the talk
 SMALL, LARGE = 1024, 65536  # bytes asked of recv: one who types; one who pours
+OPENING = 1024  # bytes in which another protocol would have shown itself
 LINES_AT_ONCE = 1000  # so that one client's lines are not too much for one batch
 BURST = 100  # lines that may come at once before the rate limit is felt
+LONG_TIME = 3600  # seconds; a lock cannot wait for just any time
 TICK = 0.5  # seconds between looks, where recv() cannot be woken (see `_receive`)
 
 
@@ -38,23 +40,26 @@ class Limits:
         self.rate = rate  # lines per second, after BURST; 0: no limit
 
 
+class NotOurs(Exception):
+    """The client speaks another protocol; the argument is its name."""
+
+
 class Session(threading.Thread):
     """The thread of one client. Not a daemon: the server ends and joins it."""
 
     def __init__(
         self,
         sock: socket.socket,
-        address: str,
+        member: Member,
         post: Delivery,
         limits: Limits,
         on_end: Callable[["Session"], None],
     ) -> None:
-        super().__init__(name=f"client {address}")
+        super().__init__(name=f"{member.name} {member.address}")
         self._sock = sock
-        self._address = address
+        self.member = member
+        self._outbox = member.outbox
         self._post = post
-        self._outbox = Outbox(sock, address, post)
-        self.member = Member(address, self._outbox)
         self._decoder = protocol.Decoder(limits.max_line)
         self._allowance = Allowance(limits.rate)
         self._opening: bytes | None = b""  # what came before the first line end
@@ -68,11 +73,14 @@ class Session(threading.Thread):
         """Serve the client from its first byte to its last."""
         try:
             opening = self._first_look()
-            if opening is None or not self._turned_away(opening):
-                self._post.submit(self._post.room.join, self.member)
-                self._listen(opening)
+            self._check_opening(opening or b"")
+            self._post.submit(self._post.room.join, self.member)
+            self._listen(self._receive() if opening is None else opening)
+        except NotOurs as exc:
+            log.warning("%s speaks %s: turned away", self.member.address, exc)
+            self._post.submit(self._outbox.send, protocol.FAREWELL[str(exc)])
         except OSError as exc:  # reset, or timed out: nothing more will come
-            log.debug("%s: %s", self._address, exc)
+            log.debug("%s: %s", self.member.address, exc)
         finally:
             self._finish()
 
@@ -88,15 +96,14 @@ class Session(threading.Thread):
         finally:
             self._sock.settimeout(None if delivery.DONTWAIT else 0)
 
-    def _listen(self, data: bytes | None) -> None:
-        """Take what the client says, until it has no more to say."""
-        if data is None:
-            data = self._receive()
-        while data and not self._turned_away(data):
+    def _listen(self, data: bytes) -> None:
+        """Take what the client says, `data` first, until it has no more to say."""
+        while data:
             self._take(data)
             if self._decoder.ended or self._outbox.ended.is_open:
                 break
             data = self._receive()
+            self._check_opening(data)
         self._hear(self._decoder.finish())
         self.lingering = True
         self._outbox.ended.wait(GRACE)
@@ -133,19 +140,15 @@ class Session(threading.Thread):
 
     # ------------------------------------------------------------- what was said
 
-    def _turned_away(self, data: bytes) -> bool:
-        """Whether the client speaks another protocol; then it has been told."""
+    def _check_opening(self, data: bytes) -> None:
+        """Raise NotOurs if the first line, of which `data` is more, tells so."""
         if self._opening is None:
-            return False
+            return
         self._opening += data
-        name = protocol.foreign(self._opening)
-        if name:
-            log.warning("%s speaks %s: turned away", self._address, name)
-            self._post.submit(self._outbox.send, protocol.FAREWELL[name])
-            return True
-        if b"\n" in data or len(self._opening) > LARGE:
+        if name := protocol.foreign(self._opening):
+            raise NotOurs(name)
+        if b"\n" in data or len(self._opening) > OPENING:
             self._opening = None
-        return False
 
     def _take(self, data: bytes) -> None:
         lines, answer = self._decoder.feed(data)
@@ -165,7 +168,7 @@ class Session(threading.Thread):
             wanted = min(len(lines) - start, LINES_AT_ONCE)
             end = start + self._allowance.take(wanted, time.monotonic())
             if end == start:
-                self._outbox.ended.wait(self._allowance.delay)
+                self._outbox.ended.wait(min(self._allowance.delay, LONG_TIME))
                 continue
             self._post.submit(self._post.room.hear, self.member, lines[start:end])
             self._post.pace()

@@ -27,10 +27,12 @@ class Table:
     def __init__(self) -> None:
         """Begin with nobody."""
         self.room = Room()
+        self._count = 0
 
     def join(self, address: str = "192.0.2.1:1234") -> Member:
         """Let somebody in; what it has heard so far is forgotten by everybody."""
-        member = Member(address, FakeOutbox())  # type: ignore[arg-type]
+        self._count += 1
+        member = Member(f"guest{self._count}", address, FakeOutbox())  # type: ignore[arg-type]
         self.room.join(member)
         self.settle()
         for other in self.room.members.values():

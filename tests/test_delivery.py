@@ -5,8 +5,9 @@ import socket
 import threading
 from collections.abc import Iterator
 
-import delivery
 import pytest
+
+import delivery
 from delivery import Delivery, Latch, Outbox
 from grading.deadlines import LINE
 from room import Member, Room
@@ -21,6 +22,7 @@ class Hub:
         """Start the flusher; `limit` is for each outbox, in bytes."""
         self.room = Room()
         self.post = Delivery(self.room, limit)
+        self.post.start()
         self._ours: list[tuple[Outbox, socket.socket]] = []
         self._theirs: list[socket.socket] = []
 
@@ -36,7 +38,7 @@ class Hub:
     def join(self) -> tuple[Member, socket.socket]:
         """Let somebody in, and read its welcome."""
         outbox, sock = self.outbox()
-        member = Member("somewhere", outbox)
+        member = Member(f"guest{len(self._ours)}", "somewhere", outbox)
         self.post.call(self.room.join, member)
         read_lines(sock, 1)
         return member, sock
@@ -149,9 +151,7 @@ def test_end_sends_what_waits_first(hub: Hub) -> None:
     assert outbox.released.wait(LINE)
 
 
-def test_end_does_not_wait_for_ever(
-    hub: Hub, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_end_does_not_wait_for_ever(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     """A client that does not take its last bytes is cut off."""
     monkeypatch.setattr(delivery, "FAREWELL_TIME", 0.01)
     hub.post.limit = 2 * len(FULL)

@@ -4,19 +4,19 @@ import gc
 import time
 import unicodedata
 
-import protocol
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+
+import protocol
 from protocol import REPLACEMENT, TOO_LONG, Decoder, Line, clean, erase
 
 # Bytes in which all that matters is likely to occur, and to be cut in two.
 WIRE = st.lists(
-    st.sampled_from(
-        [b"\n", b"\r", b"\0", b"\r\n", b"\r\0", b"\b", b"\x7f", b"\xff", b"\xff\xfd\x06"]
-        + ["é".encode(), "日本".encode(), "😀".encode(), b"\xc3", b"a", b"hello", b"/who"]
-        + [b"x" * 40, "e\u0301".encode() * 12, b"\x1b[2J"]
-    )
+    st.sampled_from([b"\n", b"\r", b"\0", b"\r\n", b"\r\0", b"\b", b"\x7f"])
+    | st.sampled_from([b"\xff", b"\xff\xfd\x06", b"\x1b[2J", b"a", b"hello", b"/who"])
+    | st.sampled_from(["é".encode(), "日本".encode(), "😀".encode(), b"\xc3"])
+    | st.sampled_from([b"x" * 40, "e\u0301".encode() * 12])
     | st.binary(max_size=8),
     max_size=30,
 )
@@ -264,7 +264,9 @@ def test_names_that_only_resemble_reserved_ones(name: str) -> None:
 
 def test_frames() -> None:
     """The forms of the wire, each ended by CR LF."""
-    assert protocol.speech("alice", ["hi", "é"]) == "[alice] hi\r\n[alice] é\r\n".encode()
+    assert (
+        protocol.speech("alice", ["hi", "é"]) == "[alice] hi\r\n[alice] é\r\n".encode()
+    )
     assert protocol.notice("hi") == b"* hi\r\n"
     assert protocol.operator_speech("hi") == b"[server] hi\r\n"
     assert protocol.private("alice", "bob", "hi") == b"[alice -> bob] hi\r\n"
@@ -277,7 +279,8 @@ def test_no_text_can_start_a_line_in_another_form(data: bytes) -> None:
     if lines:
         frames = protocol.speech("eve", lines).decode()
         assert all(
-            frame.startswith("[eve] ") for frame in frames.removesuffix("\r\n").split("\n")
+            frame.startswith("[eve] ")
+            for frame in frames.removesuffix("\r\n").split("\n")
         )
 
 

@@ -1,8 +1,9 @@
 """Who is here and who hears what; no sockets, no threads."""
 
 import pytest
+
 from fakes import FakeOutbox, Table, heard
-from protocol import TOO_LONG
+from protocol import TOO_LONG, is_reserved
 from room import NAMES_IN_WELCOME, Member, Room
 
 
@@ -15,7 +16,7 @@ def table() -> Table:
 def test_newcomer_is_welcomed_and_announced(table: Table) -> None:
     """It learns its name and who is here; the others learn of it."""
     first = table.join()
-    newcomer = Member("192.0.2.2:1", FakeOutbox())  # type: ignore[arg-type]
+    newcomer = Member("guest2", "192.0.2.2:1", FakeOutbox())  # type: ignore[arg-type]
     table.room.join(newcomer)
     table.settle()
     assert heard(first) == ["* guest2 joined"]
@@ -27,7 +28,7 @@ def test_newcomer_is_welcomed_and_announced(table: Table) -> None:
 def test_first_one_is_told_to_be_alone() -> None:
     """An empty list would look like a mistake."""
     table = Table()
-    member = Member("", FakeOutbox())  # type: ignore[arg-type]
+    member = Member("late", "", FakeOutbox())  # type: ignore[arg-type]
     table.room.join(member)
     table.settle()
     assert "nobody else is here yet" in heard(member)[0]
@@ -37,12 +38,12 @@ def test_welcome_stays_short_in_a_crowd(table: Table) -> None:
     """It names some, and counts the rest."""
     for _ in range(NAMES_IN_WELCOME + 5):
         table.join()
-    newcomer = Member("", FakeOutbox())  # type: ignore[arg-type]
+    newcomer = Member("late", "", FakeOutbox())  # type: ignore[arg-type]
     table.room.join(newcomer)
     table.settle()
     (welcome,) = heard(newcomer)
     assert "and 5 more" in welcome
-    assert welcome.count("guest") == NAMES_IN_WELCOME + 1
+    assert welcome.count("guest") == NAMES_IN_WELCOME
 
 
 def test_line_goes_to_all_others(table: Table) -> None:
@@ -65,7 +66,7 @@ def test_too_long_is_told_to_the_speaker_in_its_place(table: Table) -> None:
     ann, bob = table.join(), table.join()
     table.say(ann, "/who", TOO_LONG, "/who")
     who, refusal, again = heard(ann)
-    assert who == again == "* 2 here: guest1, guest2"
+    assert who == again == "* here (2): guest1, guest2"
     assert "too long" in refusal
     assert heard(bob) == []
 
@@ -95,7 +96,7 @@ def test_closing_tells_everyone_and_lets_nobody_in() -> None:
     table = Table()
     ann, bob = table.join(), table.join()
     table.room.close()
-    late = Member("", FakeOutbox())  # type: ignore[arg-type]
+    late = Member("late", "", FakeOutbox())  # type: ignore[arg-type]
     table.room.join(late)
     table.settle()
     assert heard(ann) == heard(bob) == ["* the server is stopping, goodbye"]
@@ -119,8 +120,8 @@ def test_renaming_is_told_to_all(table: Table) -> None:
     ("name", "why"),
     [
         ("", "usage: /nick NAME"),
-        ("a b", "a name is 1 to 16 of A-Z a-z 0-9 _ -"),
-        ("x" * 17, "a name is 1 to 16 of A-Z a-z 0-9 _ -"),
+        ("a b", "names are 1 to 16 of A-Z a-z 0-9 _ -"),
+        ("x" * 17, "names are 1 to 16 of A-Z a-z 0-9 _ -"),
         ("Server", "the name Server is reserved"),
         ("guest2", "the name guest2 is reserved"),
         ("GUEST99", "the name GUEST99 is reserved"),
@@ -144,6 +145,14 @@ def test_own_name_in_another_case_and_guest_name_again(table: Table) -> None:
     ann = table.join()
     table.say(ann, "/nick ann", "/nick Ann", "/nick guest1")
     assert heard(ann) == [f"* you are now {it}" for it in ("ann", "Ann", "guest1")]
+
+
+def test_own_name_again_is_no_news(table: Table) -> None:
+    """Nobody else is bothered."""
+    ann, bob = table.join(), table.join()
+    table.say(ann, "/nick guest1")
+    assert heard(ann) == ["* you are guest1 already"]
+    assert heard(bob) == []
 
 
 def test_name_is_free_once_its_owner_has_left(table: Table) -> None:
@@ -202,6 +211,16 @@ def test_me_cannot_forge_a_notice(table: Table, text: str) -> None:
     assert "notice of the server" in heard(ann)[0]
 
 
+def test_me_cannot_forge_other_notices_either(table: Table) -> None:
+    """They begin with words that nobody can be called."""
+    ann = table.join()
+    table.say(ann, "/who", "/nick", "/nick é", "/nick server", "/msg x y", "/frob")
+    table.say(ann, "/me left", TOO_LONG, "/quit")
+    for line in heard(ann):
+        word = line.removeprefix("* ").split()[0].rstrip(":,")
+        assert is_reserved(word), line
+
+
 def test_unknown_command_is_told_to_its_sender(table: Table) -> None:
     """And is not said: it may have been meant to be private."""
     ann, bob = table.join(), table.join()
@@ -218,7 +237,7 @@ def test_commands_in_any_case_and_spacing(table: Table) -> None:
     """People type in a hurry."""
     ann = table.join()
     table.say(ann, "/WHO ", "/Nick   ann  ")
-    assert heard(ann) == ["* 1 here: guest1", "* you are now ann"]
+    assert heard(ann) == ["* here (1): guest1", "* you are now ann"]
 
 
 def test_help_names_every_command(table: Table) -> None:
@@ -238,7 +257,7 @@ def test_who_is_in_order_and_fits_lines(table: Table) -> None:
         table.say(table.join(), f"/nick {name}")
     heard(ann)
     table.say(ann, "/who")
-    assert heard(ann) == ["* 3 here: Ann, bob, Zoe"]
+    assert heard(ann) == ["* here (3): Ann, bob, Zoe"]
     for _ in range(300):
         table.join()
     table.say(ann, "/who")
@@ -277,7 +296,10 @@ def test_operator_sees_who_is_here(table: Table) -> None:
     ("line", "farewell"),
     [
         ("/kick GUEST1", "* you were removed by the operator"),
-        ("/kick guest1  bad  language ", "* you were removed by the operator: bad  language"),
+        (
+            "/kick guest1  bad  language ",
+            "* you were removed by the operator: bad  language",
+        ),
     ],
 )
 def test_operator_removes_somebody(table: Table, line: str, farewell: str) -> None:

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from telnet import I_AM_HERE, SUBNEGOTIATION_LIMIT, TelnetFilter
 
 # Sent by inetutils telnet after Ctrl-C: interrupt process, do timing mark.

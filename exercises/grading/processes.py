@@ -1,0 +1,80 @@
+"""The family of a process: who belongs to it, and its end.
+
+A program may start others, and those may hide: `setsid` leaves the process group, a
+parent that exits leaves orphans. Two nets catch them: the tree of parents, and a mark
+in the environment that children inherit. Only a program that does both things, wipes
+its environment and orphans its child, slips through; that needs the system's help.
+"""
+
+import contextlib
+import os
+import uuid
+from collections.abc import Iterator
+
+import psutil
+
+from grading.deadlines import EXIT, Deadline
+
+
+class Family:
+    """The processes that come from one program. Make it before the program starts."""
+
+    def __init__(self) -> None:
+        """Choose a mark; remember who runs already and so cannot belong to it."""
+        self._mark = f"GRADING_MARK_{uuid.uuid4().hex}"
+        self._older = frozenset(psutil.pids())
+        self._head: psutil.Process | None = None
+
+    def environment(self) -> dict[str, str]:
+        """Return our environment for the program: marked, and without test settings.
+
+        PYTHON* could change what the program does, PYTEST* names the running test.
+        COVERAGE_* stays, so coverage can be measured in the program, and so do other
+        marks: a grader may itself be a program under test.
+        """
+        hidden = ("PYTHON", "PYTEST")
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(hidden)}
+        return kept | {self._mark: "1"}
+
+    def set_head(self, pid: int) -> None:
+        """Say which process is the program itself. Call it as soon as it runs."""
+        with contextlib.suppress(psutil.Error):  # over already
+            self._head = psutil.Process(pid)
+
+    def descendants(self) -> list[psutil.Process]:
+        """Return the living processes that come from the program, without itself."""
+        found = set(self._marked())
+        if self._head:
+            with contextlib.suppress(psutil.Error):
+                found.update(self._head.children(recursive=True))
+        return [p for p in found if p != self._head and _alive(p)]
+
+    def _marked(self) -> Iterator[psutil.Process]:
+        for pid in set(psutil.pids()) - self._older:
+            with contextlib.suppress(psutil.Error, OSError):
+                process = psutil.Process(pid)
+                if self._mark in process.environ():
+                    yield process
+
+    def kill_descendants(self, known: list[psutil.Process]) -> None:
+        """Kill `known` and whatever else turns up, until none is left or EXIT passed.
+
+        Call it after the program itself is dead, with those known before: the tree
+        can be seen only while the parents live.
+        """
+        deadline = Deadline(EXIT)
+        while deadline.left():
+            family = {*filter(_alive, known), *self.descendants()}
+            if not family:
+                return
+            for process in family:
+                with contextlib.suppress(psutil.Error):
+                    process.kill()
+            # A dead orphan may stay a zombie where nobody reaps: look again soon.
+            psutil.wait_procs(family, timeout=min(0.2, deadline.left()))
+
+
+def _alive(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.Error):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
