@@ -9,7 +9,6 @@ Pure: no sockets, no threads. Of ours it imports only `protocol`.
 from __future__ import annotations
 
 import re
-import textwrap
 import time
 from collections.abc import Callable, Mapping
 
@@ -19,6 +18,8 @@ TYPE_CHECKING = False  # type checkers take it for True; spares importing typing
 if TYPE_CHECKING:
     from room import Member, Room
 
+
+NAMES_A_LINE = 100
 
 # ------------------------------------------------------------- what members can do
 
@@ -40,7 +41,8 @@ def _nick(room: Room, member: Member, name: str) -> None:
 
 
 def _who(room: Room, member: Member, _: str) -> None:
-    room.tell(member, *_wrap(f"here ({len(room.members)}): ", names(room)))
+    first, *more = _list_names(room)
+    room.tell(member, f"here ({len(room.members)}): {first}", *more)
 
 
 def _msg(room: Room, member: Member, rest: str) -> None:
@@ -147,11 +149,6 @@ OPERATOR: dict[str, tuple[OperatorHandler, str, str]] = {
 # -------------------------------------------------------------------------- shared
 
 
-def names(room: Room) -> list[str]:
-    """Return the names of all members, in alphabetical order."""
-    return sorted((member.name for member in room.members.values()), key=protocol.fold)
-
-
 def _list(table: Mapping[str, tuple[object, str, str]]) -> list[str]:
     return [
         f"/{name} {arguments}".rstrip() + f"  {purpose}"
@@ -159,5 +156,8 @@ def _list(table: Mapping[str, tuple[object, str, str]]) -> list[str]:
     ]
 
 
-def _wrap(start: str, words: list[str]) -> list[str]:
-    return textwrap.wrap(start + ", ".join(words), width=protocol.MAX_LINE // 4)
+def _list_names(room: Room) -> list[str]:
+    """Return all names in alphabetical order, on as few lines as is readable."""
+    names = sorted((it.name for it in room.members.values()), key=protocol.fold)
+    rows = [names[i : i + NAMES_A_LINE] for i in range(0, len(names), NAMES_A_LINE)]
+    return [", ".join(row) for row in rows]
