@@ -58,13 +58,13 @@ def _msg(room: Room, member: Member, rest: str) -> None:
 
 
 # Behind `* NAME`, these would pass for what the server itself tells.
-_FORGERY = re.compile(r"\W*(joined|left|is\W+now)\b", re.IGNORECASE)
+_FORGERY = r"(?i)\W*(joined|left|is\W+now)\b"
 
 
 def _me(room: Room, member: Member, text: str) -> None:
     if not text:
         room.tell(member, "usage: /me TEXT")
-    elif _FORGERY.match(text):
+    elif re.match(_FORGERY, text):
         room.tell(member, "that would look like a notice of the server; say it plainly")
     else:
         room.act(member, text)

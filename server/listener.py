@@ -1,34 +1,14 @@
-"""The listener: how clients come in, one after the other, and how all go out.
+"""The listening socket, and what people are told about it.
 
-One thread, the main one, runs `Server.serve`: it accepts, and starts a session for
-each client. Whoever wants it to end calls `Server.stop`.
-
-Of ours it imports `addresses`, `delivery`, `protocol`, `room`, `session`.
+Of ours it imports nothing.
 """
 
-from __future__ import annotations
-
 import errno
-import itertools
-import logging
-import os
-import selectors
 import socket
 import sys
-import threading
-import time
 from contextlib import suppress
 
-import protocol
-from addresses import show_address
-from delivery import Delivery, Outbox
-from room import Member, Room
-from session import Limits, Session
-
-log = logging.getLogger("mchat")
-
-PAUSE = 0.5  # seconds to wait when the system has no descriptor or thread to give
-STOP_TIME = 10.0  # seconds; clients have one, the rest is for machines under load
+AIRPLAY = " (on macOS, AirPlay Receiver takes port 5000)"
 
 
 def listen(host: str | None, port: int) -> socket.socket:
@@ -71,143 +51,47 @@ def _bound(family: int, address: tuple[object, ...]) -> socket.socket:
     return sock
 
 
-class Server:
-    """The listener, and the sessions of all who came in through it."""
-
-    def __init__(
-        self, listener: socket.socket, limits: Limits, max_clients: int, outbox: int
-    ) -> None:
-        self.room = Room()
-        self.delivery = Delivery(self.room, outbox)
-        self._listener = listener
-        self._limits = limits
-        self._max_clients = max_clients
-        self._numbers = itertools.count(1)
-        self._sessions: set[Session] = set()
-        self._lock = threading.Lock()  # for _sessions
-        self._stopping = False
-        self._short = False  # of descriptors or threads, and has said so
-        self._awake, self.waker = socket.socketpair()
-        self._awake.setblocking(False)
-        self.waker.setblocking(False)
-
-    def stop(self) -> None:
-        """Make `serve` return. Any thread, and signal handlers; does not block."""
-        self._stopping = True
-        with suppress(OSError):
-            self.waker.send(b"\0")
-
-    def serve(self) -> None:
-        """Accept clients until `stop`, then see everybody out."""
-        self.delivery.start()
-        try:
-            self._accept_all()
-        finally:
-            self._close()
-
-    # ------------------------------------------------------------------- coming in
-
-    def _accept_all(self) -> None:
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._awake, selectors.EVENT_READ)
-            selector.register(self._listener, selectors.EVENT_READ)
-            while not self._stopping:
-                selector.select()
-                if not self._stopping and not self._accept():
-                    selector.unregister(self._listener)
-                    selector.select(PAUSE)
-                    selector.register(self._listener, selectors.EVENT_READ)
-
-    def _accept(self) -> bool:
-        """Accept one client; return False when the system is short of something."""
-        try:
-            sock, address = self._listener.accept()
-        except (BlockingIOError, ConnectionAbortedError):
-            return True  # it is gone again already
-        except OSError as exc:  # most often EMFILE
-            return self._is_short(exc)
-        if self._is_full():
-            log.warning("%s refused: the server is full", show_address(address))
-            refuse(sock, f"the server is full ({self._max_clients} clients)")
-            return True
-        try:
-            self._start_session(sock, show_address(address))
-        except RuntimeError as exc:  # no more threads
-            refuse(sock, "the server has no room for another client now")
-            return self._is_short(exc)
-        self._short = False
-        return True
-
-    def _start_session(self, sock: socket.socket, address: str) -> None:
-        with suppress(OSError):  # the client may be gone already
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            keep_alive(sock)
-        outbox = Outbox(sock, address, self.delivery)
-        member = Member(f"guest{next(self._numbers)}", address, outbox)
-        session = Session(sock, member, self.delivery, self._limits, self._forget)
-        with self._lock:
-            self._sessions.add(session)
-        try:
-            session.start()
-        except RuntimeError:
-            self._forget(session)
-            raise
-
-    def _forget(self, session: Session) -> None:
-        with self._lock:
-            self._sessions.discard(session)
-
-    def _is_full(self) -> bool:
-        """Whether no more clients may come in. Those on their way out do not count."""
-        if len(self._sessions) < self._max_clients:
-            return False
-        with self._lock:
-            lingering = [session for session in self._sessions if session.lingering]
-            full = len(self._sessions) - len(lingering) >= self._max_clients
-        for session in lingering:
-            self.delivery.submit(self.room.leave, session.member)
-        return full
-
-    def _is_short(self, exc: Exception) -> bool:
-        if not self._short:
-            log.error("cannot take in more clients for now: %s", exc)
-        self._short = True
-        return False
-
-    # ------------------------------------------------------------------- stopping
-
-    def _close(self) -> None:
-        """Tell everyone, send what is queued, and wait for every thread."""
-        log.info("stopping")
-        self._listener.close()
-        self.delivery.submit(self.room.close)
-        deadline = time.monotonic() + STOP_TIME
-        with self._lock:
-            sessions = list(self._sessions)
-        for session in sessions:
-            session.join(max(0.0, deadline - time.monotonic()))
-        if any(session.is_alive() for session in sessions):
-            log.error("some clients could not be seen out; stopping all the same")
-            logging.shutdown()
-            os._exit(1)
-        self.delivery.close()
-        self._awake.close()
-        self.waker.close()
+def explain(exc: OSError, host: str | None, port: int) -> str:
+    """Return what to tell somebody whose server cannot listen."""
+    if exc.errno == errno.EADDRINUSE:
+        return (
+            f"port {port} is in use: stop the other program, or choose another port"
+            " with --port" + (AIRPLAY if port == 5000 else "")
+        )
+    if exc.errno == errno.EACCES:
+        return f"port {port} is not allowed: choose one above 1023 with --port"
+    where = f"{host} " if host else ""
+    return f"cannot listen on {where}port {port}: {exc.strerror or exc}; see --host"
 
 
-def refuse(sock: socket.socket, why: str) -> None:
-    """Send one line and close, without blocking."""
-    with sock, suppress(OSError):
-        sock.setblocking(False)
-        sock.send(protocol.notice(f"{why}; try again later"))
-        sock.shutdown(socket.SHUT_WR)
-        sock.recv(65536)  # closing with bytes unread would take the line back
+def show_address(address: tuple[str, int]) -> str:
+    """Return HOST:PORT as people write it; an IPv4 address in IPv6 as IPv4."""
+    host, port = address[0].removeprefix("::ffff:"), address[1]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def keep_alive(sock: socket.socket) -> None:
-    """Have the system find out when the other machine is gone: after two minutes."""
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in (("KEEPIDLE", 60), ("KEEPINTVL", 15), ("KEEPCNT", 4)):
-        option = getattr(socket, f"TCP_{name}", None)  # not every system has all
-        if option is not None:
-            sock.setsockopt(socket.IPPROTO_TCP, option, value)
+def invitation(listener: socket.socket) -> str:
+    """Return how to join, from here and from other machines."""
+    host, port = listener.getsockname()[:2]
+    everywhere = host in ("::", "0.0.0.0")
+    local = "127.0.0.1" if everywhere else host
+    client = "" if (local, port) == ("127.0.0.1", 5000) else f" {local} {port}"
+    lines = [f"join here:       nc {local} {port}  or  python client/chat.py{client}"]
+    if everywhere:
+        lines += [f"join elsewhere:  nc {it} {port}" for it in own_addresses()]
+    return "\n".join([*lines, "type to talk to everyone, /help for help, exit to stop"])
+
+
+def own_addresses() -> list[str]:
+    """Return the addresses under which other machines may reach this one."""
+    found = []
+    # Connecting a UDP socket sends nothing, but tells which address would be used.
+    # The peers are documentation addresses (RFC 5737, RFC 3849).
+    for family, peer in (
+        (socket.AF_INET, "192.0.2.1"),
+        (socket.AF_INET6, "2001:db8::1"),
+    ):
+        with suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as sock:
+            sock.connect((peer, 9))
+            found.append(sock.getsockname()[0])
+    return found

@@ -1,8 +1,9 @@
 """The chat server: `python server/mchat.py`, then `nc`, `telnet` or `client/chat.py`.
 
-The command line, the operator's console, signals. The rest, in reading order:
+The command line, and what comes before the first client. The rest, in reading order:
 `protocol` (bytes to lines, text to frames), `room` (who hears what), `delivery`
-(frames out), `session` (one client), `listener` (the accept loop, and the end).
+(frames out), `session` (one client), `acceptor` (the accept loop, and the end),
+`console` (the operator).
 
 Threads: this one accepts; `console` reads the operator's lines; one for each client
 receives; `flusher` waits for sockets that were full; `journal` writes the log.
@@ -13,17 +14,15 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import signal
+import socket
 import sys
 import threading
 from contextlib import suppress
 
-import commands
 import protocol
-from addresses import explain, invitation, show_address
 from journal import Journal, StandardError, log_file, write
-from listener import Server, listen
-from session import Limits
+from listener import explain, invitation, listen, show_address
+from stopping import Stop
 
 TYPE_CHECKING = False  # type checkers take it for True; spares importing typing
 if TYPE_CHECKING:
@@ -32,73 +31,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("mchat")
 
 STACK = 256 * 1024  # bytes of address space a thread; Linux would take 8 MiB
-
-
-# ----------------------------------------------------------- the operator and the end
-
-
-def console(server: Server) -> None:
-    """Read the operator's lines; the thread ends with standard input.
-
-    The thread is a daemon: nothing wakes it from reading a terminal.
-    """
-    with suppress(OSError, ValueError):  # a terminal that is gone
-        for line in sys.stdin:
-            text = protocol.clean(line.rstrip("\r\n"))
-            if text.strip() == "exit":
-                server.stop()
-                return
-            show(*server.delivery.call(commands.operate, server.room, text))
-    log.info("end of console input; stop the server with Ctrl-C or SIGTERM")
-
-
-def show(*lines: str) -> None:
-    """Print lines for the operator.
-
-    Past `sys.stdout`: at its exit the interpreter waits for that to be written, even
-    if it is a pipe that nobody reads.
-    """
-    for line in lines:
-        write(1, line)
-
-
-def start_console(server: Server) -> None:
-    """Start reading the operator's lines."""
-    sys.stdin.reconfigure(errors="replace")  # type: ignore[union-attr]
-    if hasattr(signal, "SIGTTIN"):
-        # In the background of a shell, reading the terminal would stop the whole
-        # server. So it fails instead, which counts as the end of input.
-        signal.signal(signal.SIGTTIN, signal.SIG_IGN)
-    thread = threading.Thread(target=console, args=(server,), name="console")
-    thread.daemon = True
-    thread.start()
-
-
-def stop_on_signals(server: Server) -> None:
-    """Let Ctrl-C and SIGTERM stop the server; a second one ends it at once."""
-    asked: list[int] = []
-
-    def handle(signum: int, _: object) -> None:
-        if asked:
-            os._exit(128 + signum)
-        asked.append(signum)
-        server.stop()
-
-    # On Windows only this wakes the selector: signal handlers do not interrupt it.
-    signal.set_wakeup_fd(server.waker.fileno(), warn_on_full_buffer=False)
-    for name in ("SIGINT", "SIGTERM", "SIGBREAK", "SIGHUP"):
-        number = getattr(signal, name, None)
-        if number is None or (name == "SIGHUP" and ignored(number)):
-            continue  # nohup wants it ignored
-        signal.signal(number, handle)
-
-
-def ignored(number: int) -> bool:
-    """Whether whoever has started this program wants the signal ignored."""
-    return signal.getsignal(number) == signal.SIG_IGN
-
-
-# ------------------------------------------------------------------ the command line
 
 
 class Parser(argparse.ArgumentParser):
@@ -214,19 +146,37 @@ def main() -> int:
         listener = listen(options.host, options.port)
     except OSError as exc:
         return fail(explain(exc, options.host, options.port))
-    threading.stack_size(STACK)
-    allow_descriptors(options.max_clients + 64)
-    limits = Limits(max_line=options.max_line, rate=options.rate)
-    server = Server(listener, limits, options.max_clients, options.outbox)
-    if options.verbose or sys.stderr.isatty():  # an operator wants to see the talk
-        server.room.listeners.append(lambda line: log.info("%s", line))
-    stop_on_signals(server)
-    show(f"listening on {show_address(listener.getsockname())}", invitation(listener))
-    start_console(server)
-    server.serve()
+    stop = Stop()
+    stop.on_signals()
+    write(1, f"listening on {show_address(listener.getsockname())}")
+    run(listener, stop, options)
     for handler in log.handlers:
         handler.close()
     return 0
+
+
+def run(listener: socket.socket, stop: Stop, options: argparse.Namespace) -> None:
+    """Serve until `stop` is asked for."""
+    # Most of the code is imported only here. Whoever connects already, now that the
+    # listener is open, waits in its backlog meanwhile.
+    import console
+    from acceptor import Server
+    from session import Limits
+
+    write(1, invitation(listener))
+    threading.stack_size(STACK)
+    allow_descriptors(options.max_clients + 64)
+    limits = Limits(
+        max_clients=options.max_clients,
+        max_line=options.max_line,
+        outbox=options.outbox,
+        rate=options.rate,
+    )
+    server = Server(listener, limits)
+    if options.verbose or sys.stderr.isatty():  # an operator wants to see the talk
+        server.room.listeners.append(lambda line: log.info("%s", line))
+    console.start(server, stop)
+    server.serve(stop)
 
 
 def fail(why: str) -> int:

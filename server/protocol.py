@@ -7,7 +7,7 @@ module.
 Pure: no sockets, no threads, no clock. Of ours it imports only `telnet`.
 """
 
-import re
+import re  # patterns are compiled when first used: compiling them delays the start
 import unicodedata
 from collections.abc import Iterable
 
@@ -123,7 +123,7 @@ REPLACEMENT = "\ufffd"
 
 # Blank or invisible, and yet printable for str.isprintable(): Hangul, Khmer and
 # Braille fillers, the grapheme joiner, variation selectors.
-_FILLERS = re.compile(
+_FILLERS = (
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\uffa0"
     "\ufe00-\ufe0f\U000e0100-\U000e01ef]"
 )
@@ -132,7 +132,7 @@ _EMOJI_STYLE = "\ufe0f"  # a filler too, but after a symbol it makes an emoji of
 # Marks are neither word characters nor spaces, which finds candidates for a flood
 # at the speed of `re`; what they are is then looked up.
 _MARKS_AT_MOST = 4
-_FLOOD = re.compile(rf"[^\w\s\0-\u02ff]{{{_MARKS_AT_MOST + 1},}}")
+_FLOOD = rf"[^\w\s\0-\u02ff]{{{_MARKS_AT_MOST + 1},}}"
 
 
 def clean(text: str) -> str:
@@ -146,8 +146,8 @@ def clean(text: str) -> str:
         return text
     if not text.isprintable():
         text = "".join(map(_printable, text))
-    text = _FILLERS.sub(_filler, text)
-    return _FLOOD.sub(_thin_out, text)
+    text = re.sub(_FILLERS, _filler, text)
+    return re.sub(_FLOOD, _thin_out, text)
 
 
 def _printable(char: str) -> str:
@@ -179,8 +179,6 @@ def _thin_out(match: re.Match[str]) -> str:
 
 MAX_NAME = 16
 NAME_RULE = f"names are 1 to {MAX_NAME} of A-Z a-z 0-9 _ -"
-_NAME = re.compile(rf"[A-Za-z0-9_-]{{1,{MAX_NAME}}}")
-_GUEST = re.compile(r"guest[0-9]+")
 _RESERVED = {"admin", "all", "everybody", "everyone", "guest", "me", "operator"}
 _RESERVED |= {"root", "server", "somebody", "someone", "system"}
 # What notices of the server begin with, apart from names: `/me` must not forge them.
@@ -195,12 +193,12 @@ def fold(name: str) -> str:
 
 def is_name(text: str) -> bool:
     """Whether `text` has the form of a name."""
-    return _NAME.fullmatch(text) is not None
+    return re.fullmatch(rf"[A-Za-z0-9_-]{{1,{MAX_NAME}}}", text) is not None
 
 
 def is_reserved(name: str) -> bool:
     """Whether `name` would pass for the server, its notices, a group or a guest."""
-    return fold(name) in _RESERVED or _GUEST.fullmatch(fold(name)) is not None
+    return fold(name) in _RESERVED or bool(re.fullmatch("guest[0-9]+", fold(name)))
 
 
 # ---------------------------------------------------------------- text to frames
@@ -235,9 +233,9 @@ def private(sender: str, receiver: str, text: str) -> bytes:
 # --------------------------------------------------------------- other protocols
 
 _FOREIGN = {
-    "HTTP": re.compile(rb"[A-Z]{3,10} \S+ HTTP/[0-9]"),
-    "SSH": re.compile(rb"SSH-[12]\."),
-    "TLS": re.compile(rb"\x16\x03[\x00-\x04]"),
+    "HTTP": rb"[A-Z]{3,10} \S+ HTTP/[0-9]",
+    "SSH": rb"SSH-[12]\.",
+    "TLS": rb"\x16\x03[\x00-\x04]",
 }
 
 _OURS = b"this is a chat server: join it with nc or telnet\r\n"
@@ -252,6 +250,6 @@ FAREWELL = {
 def foreign(opening: bytes) -> str | None:
     """Return the protocol that a connection's first bytes belong to, if not ours."""
     for name, pattern in _FOREIGN.items():
-        if pattern.match(opening):
+        if re.match(pattern, opening):
             return name
     return None

@@ -33,10 +33,19 @@ TICK = 0.5  # seconds between looks, where recv() cannot be woken (see `_receive
 
 
 class Limits:
-    """What a client may do; the numbers come from the command line."""
+    """What clients may do; the numbers come from the command line."""
 
-    def __init__(self, *, max_line: int = protocol.MAX_LINE, rate: float = 20) -> None:
+    def __init__(
+        self,
+        *,
+        max_clients: int = 1000,
+        max_line: int = protocol.MAX_LINE,
+        outbox: int = 1024 * 1024,
+        rate: float = 20,
+    ) -> None:
+        self.max_clients = max_clients
         self.max_line = max_line  # bytes without the line end
+        self.outbox = outbox  # bytes that may wait for one client
         self.rate = rate  # lines per second, after BURST; 0: no limit
 
 

@@ -6,10 +6,8 @@ import sys
 
 import pytest
 
-import addresses
 import listener
-from addresses import explain, invitation, own_addresses, show_address
-from listener import listen
+from listener import explain, invitation, listen, own_addresses, show_address
 
 
 @pytest.mark.skipif(
@@ -101,7 +99,7 @@ def test_addresses_as_people_write_them(address: tuple[str, int], shown: str) ->
 
 def test_invitation(monkeypatch: pytest.MonkeyPatch) -> None:
     """How to join from here, and from other machines only if they can."""
-    monkeypatch.setattr(addresses, "own_addresses", lambda: ["192.0.2.9"])
+    monkeypatch.setattr(listener, "own_addresses", lambda: ["192.0.2.9"])
     with listen("127.0.0.1", 0) as sock:
         port = sock.getsockname()[1]
         text = invitation(sock)
