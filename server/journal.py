@@ -80,6 +80,11 @@ class Journal(logging.Handler):
         self._writer.join(LAST_WORDS_TIME)
         super().close()
 
+    @property
+    def is_stuck(self) -> bool:
+        """Whether, after `close`, its thread still hangs in a write."""
+        return self._writer.is_alive()
+
     def _write(self) -> None:
         while line := self._next():
             self._target.emit(logging.makeLogRecord({"msg": line}))

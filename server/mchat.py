@@ -119,19 +119,21 @@ def allow_descriptors(count: int) -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def start_log(path: str | None, *, verbose: bool) -> None:
+def start_log(path: str | None, *, verbose: bool) -> list[Journal]:
     """Send the log to stderr and, if wanted, to the file `path`. Raises OSError."""
     targets = [StandardError(), *([log_file(path)] if path else [])]
-    for target in targets:
-        log.addHandler(Journal(target))
+    journals = [Journal(target) for target in targets]
+    for journal in journals:
+        log.addHandler(journal)
     log.setLevel(logging.DEBUG if verbose else logging.INFO)
+    return journals
 
 
 def open_standard_streams() -> None:
     """Open what is closed, or the next socket would get its descriptor, and our log."""
-    for name in ("stdin", "stdout", "stderr"):
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), "r+"))
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
 
 
 def main() -> int:
@@ -139,7 +141,7 @@ def main() -> int:
     open_standard_streams()
     options = parse_arguments()
     try:
-        start_log(options.log, verbose=options.verbose)
+        journals = start_log(options.log, verbose=options.verbose)
     except OSError as exc:
         return fail(f"cannot log to {options.log}: {exc.strerror or exc}")
     try:
@@ -150,8 +152,11 @@ def main() -> int:
     stop.on_signals()
     write(1, f"listening on {show_address(listener.getsockname())}")
     run(listener, stop, options)
-    for handler in log.handlers:
-        handler.close()
+    stop.close()
+    for journal in journals:
+        journal.close()
+    if any(journal.is_stuck for journal in journals):
+        os._exit(0)  # at an ordinary exit, `logging` would wait for it
     return 0
 
 

@@ -114,6 +114,7 @@ class Session(threading.Thread):
             data = self._receive()
             self._check_opening(data)
         self._hear(self._decoder.finish())
+        self._hint()
         self.lingering = True
         self._outbox.ended.wait(GRACE)
 
@@ -165,6 +166,10 @@ class Session(threading.Thread):
             self._post.submit(self._outbox.send, answer)
         if lines:
             self._hear(lines)
+        self._hint()
+
+    def _hint(self) -> None:
+        """Tell the client, once, that what it sends cannot be read."""
         if self._decoder.invalid and not self._hinted:
             self._hinted = True
             hint = "your client does not send UTF-8; what it meant could not be read"

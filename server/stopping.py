@@ -45,6 +45,13 @@ class Stop:
                 continue  # started with nohup
             signal.signal(number, handle)
 
+    def close(self) -> None:
+        """Close the sockets. Signals still count, and wake nobody."""
+        with suppress(ValueError):  # not the main thread: then it was not set either
+            signal.set_wakeup_fd(-1)
+        self._awake.close()
+        self._waker.close()
+
     def fileno(self) -> int:
         """Return the descriptor that becomes readable."""
         return self._awake.fileno()

@@ -197,6 +197,15 @@ def test_one_hint_about_utf_8(lobby: Lobby) -> None:
     ann.expect_nothing_before("* here (1): guest1", lambda: ann.send("/who"))
 
 
+def test_hint_about_the_last_line_too(lobby: Lobby) -> None:
+    """Though it has no end."""
+    ann = lobby.join("ann", first=b"caf\xe9")
+    ann.half_close()
+    ann.expect(WELCOME)
+    ann.expect("* your client does not send UTF-8; what it meant could not be read")
+    assert ann.expect_end() == "FIN"
+
+
 def test_flood_is_slowed_and_nothing_is_lost(lobby: Lobby) -> None:
     """A burst at once, the rest at the rate."""
     lobby.limits = Limits(rate=100)
