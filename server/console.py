@@ -41,15 +41,6 @@ def read_lines(server: Server, stop: Stop) -> None:
             if text.strip() == "exit":
                 stop.ask()
                 return
-            show(*server.delivery.call(commands.operate, server.room, text))
+            for row in server.delivery.call(commands.operate, server.room, text):
+                write(1, row)
     log.info("end of console input; stop the server with Ctrl-C or SIGTERM")
-
-
-def show(*lines: str) -> None:
-    """Print lines for the operator.
-
-    Past `sys.stdout`: at its exit the interpreter waits for that to be written, even
-    if it is a pipe that nobody reads.
-    """
-    for line in lines:
-        write(1, line)

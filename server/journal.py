@@ -53,7 +53,7 @@ class Journal(logging.Handler):
 
     def __init__(self, target: logging.Handler) -> None:
         super().__init__()
-        self.setFormatter(LineFormatter("%(asctime)s %(message)s"))
+        self.setFormatter(LineFormatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
         self._target = target
         self._lines: deque[str] = deque()
         self._dropped = 0
@@ -102,11 +102,7 @@ class Journal(logging.Handler):
 
 
 class StandardError(logging.Handler):
-    """Writes to file descriptor 2, past `sys.stderr`.
-
-    The interpreter takes the lock of `sys.stderr` when it exits, and aborts if a
-    daemon thread that hangs in a write holds it.
-    """
+    """Writes to standard error."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one line; blocks as long as standard error does."""
@@ -114,8 +110,13 @@ class StandardError(logging.Handler):
 
 
 def write(descriptor: int, line: str) -> None:
-    """Write `line` and its end; if nobody can read it any more, do nothing."""
-    data = f"{line}\n".encode("ascii", "backslashreplace")
+    """Write `line` and its end to 1 or 2; if nobody can read it any more, do nothing.
+
+    Past `sys.stdout` and `sys.stderr`: when it exits, the interpreter waits for what
+    is in their buffers, even if they are pipes that nobody reads.
+    """
+    encoding = (sys.stdout if descriptor == 1 else sys.stderr).encoding
+    data = f"{line}\n".encode(encoding, "backslashreplace")
     with suppress(OSError):
         while data:
             data = data[os.write(descriptor, data) :]

@@ -5,6 +5,7 @@ import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -129,12 +130,18 @@ def test_full_disk_is_reported_once(caplog: pytest.LogCaptureFixture) -> None:
     assert caplog.text.count("logging to /dev/full fails: [Errno 28]") == 1
 
 
-def test_standard_error_is_written_past_sys_stderr(
+@pytest.mark.parametrize(("encoding", "shown"), [("utf-8", "é"), ("ascii", "\\xe9")])
+def test_standard_error_is_written_in_its_encoding(
     capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    encoding: str,
+    shown: str,
 ) -> None:
-    """In ASCII, so that every terminal and every encoding can take it."""
-    journal.StandardError().emit(record("é %s", "x" * 10))
-    assert capfd.readouterr().err == "\\xe9 xxxxxxxxxx\n"
+    """What that cannot show is escaped, not an error."""
+    with monkeypatch.context() as patch:
+        patch.setattr("sys.stderr", SimpleNamespace(encoding=encoding))
+        journal.StandardError().emit(record("é %s", "x"))
+    assert capfd.readouterr().err == f"{shown} x\n"
 
 
 def test_standard_error_may_be_closed(monkeypatch: pytest.MonkeyPatch) -> None:
