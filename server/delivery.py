@@ -23,6 +23,8 @@ from __future__ import annotations
 import logging
 import selectors
 import socket
+import struct
+import sys
 import threading
 import time
 from collections import deque
@@ -49,6 +51,9 @@ PENDING_LIMIT = 64  # events; past it, who submits waits instead of reading on
 FAREWELL_TIME = 1.0  # seconds to take the last bytes and close, then it is cut off
 PATIENCE = 0.5  # seconds that speakers wait for a client that has fallen behind
 NEVER = float("-inf")  # a time
+
+# Makes close() send a reset (socket(7), SO_LINGER): on, for 0 seconds.
+LINGER_0 = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
 
 
 class Latch:
@@ -151,6 +156,16 @@ class Outbox:
             self.ended.open()
             self._delivery.flusher.expire(self)
         self._settle()
+
+    def expire(self) -> None:
+        """Cut off a client that has had its time to close, if it has not.
+
+        By a reset: to Debian's nc the end of the stream alone means nothing, and
+        its user would sit before a chat that is over.
+        """
+        with suppress(OSError):  # closed in good time
+            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_0)
+            self.abort()
 
     def abort(self) -> None:
         """Give up on the client, here and now."""
@@ -307,7 +322,7 @@ class Flusher(threading.Thread):
         self._wake()
 
     def expire(self, outbox: Outbox) -> None:
-        """Submit `outbox.abort` after FAREWELL_TIME, whatever has become of it."""
+        """Submit `outbox.expire` after FAREWELL_TIME, whatever has become of it."""
         self._expiring.append((time.monotonic() + FAREWELL_TIME, outbox))
         self._wake()
 
@@ -335,7 +350,7 @@ class Flusher(threading.Thread):
                     sock, outbox = self._full.popleft()
                     selector.register(sock, selectors.EVENT_WRITE, outbox)
                 while self._expiring and not self._time_left():
-                    self._submit(self._expiring.popleft()[1].abort)
+                    self._submit(self._expiring.popleft()[1].expire)
 
     def _time_left(self) -> float | None:
         if not self._expiring:
