@@ -1,0 +1,70 @@
+"""Talking in a terminal where what arrives never disturbs the line being typed.
+
+That is the work of prompt_toolkit. Here, one thread does everything: asyncio lets
+it wait for the keyboard and for the server at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from prompt_toolkit import ANSI, PromptSession
+from prompt_toolkit.application import in_terminal
+from prompt_toolkit.completion import WordCompleter
+from prompt_toolkit.shortcuts import CompleteStyle
+
+if TYPE_CHECKING:
+    from chat import Chat
+
+
+def talk(chat: Chat) -> None:
+    """Talk until one side ends it. Blocks; Ctrl-C raises KeyboardInterrupt."""
+    chat.sock.setblocking(False)
+    asyncio.run(_talk(chat))
+
+
+async def _talk(chat: Chat) -> None:
+    session: PromptSession[str] = PromptSession(
+        completer=WordCompleter(chat.screen.people.words, ignore_case=True, WORD=True),
+        complete_while_typing=False,  # but with Tab
+        complete_style=CompleteStyle.READLINE_LIKE,
+        enable_suspend=True,  # Ctrl-Z
+    )
+    receiving = asyncio.create_task(_receive(chat, session))
+    receiving.add_done_callback(lambda _: _end_prompt(session))
+    with suppress(EOFError):  # Ctrl-D, or `_end_prompt`
+        while not (chat.left or receiving.done()):
+            await _send(chat, await session.prompt_async("> "))
+    if not receiving.done():
+        chat.leave()
+        await asyncio.wait([receiving], timeout=chat.GOODBYE)
+
+
+async def _send(chat: Chat, text: str) -> None:
+    """Send what was typed: one line, or several if it was pasted."""
+    loop = asyncio.get_running_loop()
+    with suppress(OSError):  # the connection is gone, as `_receive` finds out too
+        for line in text.split("\n"):
+            await loop.sock_sendall(chat.sock, chat.frame(f"{line}\n"))
+
+
+async def _receive(chat: Chat, session: PromptSession[str]) -> None:
+    """Show what arrives above the prompt, until the connection ends."""
+    loop = asyncio.get_running_loop()
+    data = b"something"
+    while data:
+        try:
+            data = await loop.sock_recv(chat.sock, chat.PIECE)
+        except OSError as exc:
+            data = chat.broken(exc)
+        if text := chat.screen.take(data):
+            async with in_terminal():  # takes the prompt away, and puts it back
+                session.app.print_text(ANSI(text))
+
+
+def _end_prompt(session: PromptSession[str]) -> None:
+    future = session.app.future
+    if future is not None and not future.done():
+        session.app.exit(exception=EOFError)
