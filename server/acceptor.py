@@ -130,7 +130,8 @@ class Server:
         with self._lock:
             sessions = list(self._sessions)
         for session in sessions:
-            session.join(max(0.0, deadline - time.monotonic()))
+            while session.is_alive() and time.monotonic() < deadline:
+                session.join(0.1)  # and let a second Ctrl-C through, also on Windows
         if any(session.is_alive() for session in sessions):
             log.error("some clients could not be seen out; stopping all the same")
             logging.shutdown()

@@ -49,6 +49,7 @@ DONTWAIT = getattr(socket, "MSG_DONTWAIT", 0)
 BATCH_SIZE = 256 * 1024  # bytes, so that one batch alone fills nobody's outbox
 PENDING_LIMIT = 64  # events; past it, who submits waits instead of reading on
 FAREWELL_TIME = 1.0  # seconds to take the last bytes and close, then it is cut off
+TENURE = 0.1  # seconds for which one client's thread runs the events of others
 PATIENCE = 0.5  # seconds that speakers wait for a client that has fallen behind
 NEVER = float("-inf")  # a time
 
@@ -237,6 +238,7 @@ class Delivery:
         """
         self._pending.append((event, args))
         patient = len(self._pending) > PENDING_LIMIT
+        enough = time.monotonic() + TENURE
         # Whoever runs events looks again after letting go of the lock, so an event
         # that came in just before is never left lying.
         while self._pending and self._running.acquire(blocking=patient):
@@ -245,6 +247,9 @@ class Delivery:
             finally:
                 self._running.release()
             patient = False
+            if time.monotonic() > enough:
+                self.flusher.take_over()
+                break
 
     def call(self, event: Callable[..., T], *args: object) -> T:
         """Have `event(*args)` run in its turn, wait for it, return its result."""
@@ -279,6 +284,7 @@ class Delivery:
     def close(self) -> None:
         """Stop the flusher. Every outbox must have been released."""
         self.flusher.stop()
+        self.submit(_nothing)  # run what may have been left to the flusher
 
     def _run_batch(self) -> None:
         room, batch, pending = self.room, self.room.out, self._pending
@@ -299,6 +305,10 @@ class Delivery:
                 self._caught_up.notify_all()
 
 
+def _nothing() -> None:
+    """The least of all events."""
+
+
 class Flusher(threading.Thread):
     """Waits for sockets that were full, and for clients that are to close.
 
@@ -314,7 +324,13 @@ class Flusher(threading.Thread):
         self._awake, self._waker = socket.socketpair()
         self._awake.setblocking(False)
         self._waker.setblocking(False)
+        self._taking_over = False
         self._stopping = False
+
+    def take_over(self) -> None:
+        """Run the pending events, if nobody else does."""
+        self._taking_over = True
+        self._wake()
 
     def watch(self, sock: socket.socket, outbox: Outbox) -> None:
         """Submit `outbox.flush` as soon as `sock` has room, or is broken."""
@@ -346,6 +362,9 @@ class Flusher(threading.Thread):
                     else:
                         selector.unregister(key.fileobj)
                         self._submit(key.data.flush)
+                if self._taking_over:
+                    self._taking_over = False
+                    self._submit(_nothing)
                 while self._full:
                     sock, outbox = self._full.popleft()
                     selector.register(sock, selectors.EVENT_WRITE, outbox)

@@ -246,6 +246,27 @@ def test_no_event_is_left_lying(hub: Hub) -> None:
     assert len(counted) == 8000  # at once: whoever returns last has run the last
 
 
+def test_no_thread_works_for_others_for_ever(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After its tenure it leaves the rest to the flusher, and that is run too."""
+    monkeypatch.setattr(delivery, "TENURE", -1)
+    monkeypatch.setattr(delivery, "BATCH_SIZE", 1)
+    _, sock = hub.join()
+    ran_by: list[str] = []
+
+    def event() -> None:
+        ran_by.append(threading.current_thread().name)
+        hub.room.announce("x")
+
+    with hub.post._running:  # as if another thread ran events at this moment
+        for _ in range(5):
+            hub.post.submit(event)
+    hub.post.submit(event)
+    read_lines(sock, 6)
+    assert ran_by == [threading.current_thread().name] + 5 * ["flusher"]
+
+
 def test_speakers_wait_for_one_that_reads(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -298,7 +298,7 @@ def test_interrupt_and_exit_code(harness: Harness, write: Write) -> None:
 def test_program_that_does_not_end(harness: Harness, write: Write) -> None:
     """wait_exit gives up with a report, and the teardown still kills it."""
     program = harness.start(write("echo.py", ECHO))
-    with pytest.raises(Mismatch, match="echo to end\nbut got no end within 0.3 s"):
+    with pytest.raises(Mismatch, match=r"echo to end\nbut got no end within 0\.3 s"):
         program.wait_exit(timeout=SHORT)
 
 

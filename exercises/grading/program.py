@@ -49,7 +49,7 @@ else:
 class Program:
     """A running `python -E -u path args`, with pipes, in a process group of its own."""
 
-    def __init__(  # noqa: PLR0913 - one keyword for each thing a process has
+    def __init__(
         self,
         path: str | Path,
         *args: object,
