@@ -103,15 +103,18 @@ class Server:
             self._sessions.discard(session)
 
     def _is_full(self) -> bool:
-        """Whether no more clients may come in. Those on their way out do not count."""
+        """Whether no more clients may come in. Those on their way out do not count.
+
+        They are hurried, so that there are never many more threads than clients.
+        """
         if len(self._sessions) < self._limits.max_clients:
             return False
         with self._lock:
-            lingering = [session for session in self._sessions if session.lingering]
-            full = len(self._sessions) - len(lingering) >= self._limits.max_clients
-        for session in lingering:
+            leaving = [session for session in self._sessions if session.is_leaving]
+            staying = len(self._sessions) - len(leaving)
+        for session in leaving:
             self.delivery.submit(self.room.leave, session.member)
-        return full
+        return staying >= self._limits.max_clients
 
     def _is_short(self, exc: Exception) -> bool:
         if not self._short:

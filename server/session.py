@@ -75,8 +75,12 @@ class Session(threading.Thread):
         self._size = SMALL
         self._hinted = False
         self._on_end = on_end
-        #: The client has half-closed and only listens; it may be hurried.
-        self.lingering = False
+        self._lingering = False  # the client has half-closed and only listens
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether nothing more is to come from the client. Any thread may ask."""
+        return self._lingering or self._outbox.ended.is_open
 
     def run(self) -> None:
         """Serve the client from its first byte to its last."""
@@ -115,7 +119,7 @@ class Session(threading.Thread):
             self._check_opening(data)
         self._hear(self._decoder.finish())
         self._hint()
-        self.lingering = True
+        self._lingering = True
         self._outbox.ended.wait(GRACE)
 
     def _receive(self) -> bytes:
