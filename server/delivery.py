@@ -50,7 +50,7 @@ BATCH_SIZE = 256 * 1024  # bytes, so that one batch alone fills nobody's outbox
 PENDING_LIMIT = 64  # events; past it, who submits waits instead of reading on
 FAREWELL_TIME = 1.0  # seconds to take the last bytes and close, then it is cut off
 TENURE = 0.1  # seconds for which one client's thread runs the events of others
-PATIENCE = 0.5  # seconds that speakers wait for a client that has fallen behind
+PATIENCE = 1.0  # seconds that a flood waits for a client that has fallen behind
 NEVER = float("-inf")  # a time
 
 # Makes close() send a reset (socket(7), SO_LINGER): on, for 0 seconds.
@@ -223,7 +223,8 @@ class Delivery:
         self.backlogged: set[Outbox] = set()
         self._pending: deque[tuple[Callable[..., object], tuple[object, ...]]] = deque()
         self._running = threading.Lock()  # held by the one thread that runs events
-        self._caught_up = threading.Condition()
+        self._poured = 0  # bytes submitted by `pour` and not yet run
+        self._calm = threading.Condition()  # guards _poured; news of room for more
         self.flusher = Flusher(self.submit)
 
     def start(self) -> None:
@@ -266,20 +267,32 @@ class Delivery:
         done.wait()
         return results[0]
 
-    def pace(self) -> None:
-        """Wait while clients that do read catch up; for speakers, between reads.
+    def pour(self, size: int, event: Callable[..., object], *args: object) -> None:
+        """Submit an event of many bytes: wait first, while others have to catch up.
 
-        A flood can outrun any reader. One that keeps reading gets PATIENCE to come
-        below a quarter of its outbox; for one that does not, nobody waits longer
-        than that, once, and then it fills up and is dropped.
+        A flood can outrun any reader. So no more than a quarter of an outbox is on
+        its way at a time; and a client that keeps reading gets PATIENCE to come
+        below a quarter of its backlog. For one that does not, nobody waits longer
+        than that, once: then it fills up and is dropped.
         """
-        if self.backlogged:
-            with self._caught_up:
-                self._caught_up.wait_for(self._nobody_behind, PATIENCE)
+        with self._calm:
+            while not self._calm.wait_for(lambda: self._has_room(size), PATIENCE):
+                pass  # looks again: patience may have ended, which wakes nobody
+            self._poured += size
+        self.submit(self._run_poured, size, event, args)
 
-    def _nobody_behind(self) -> bool:
+    def _has_room(self, size: int) -> bool:
+        if self._poured and self._poured + size > self.limit // 4:
+            return False
         fresh = time.monotonic() - PATIENCE
         return not any(it.behind_since > fresh for it in list(self.backlogged))
+
+    def _run_poured(
+        self, size: int, event: Callable[..., object], args: tuple[object, ...]
+    ) -> None:
+        with self._calm:
+            self._poured -= size
+        event(*args)
 
     def close(self) -> None:
         """Stop the flusher. Every outbox must have been released."""
@@ -288,7 +301,7 @@ class Delivery:
 
     def _run_batch(self) -> None:
         room, batch, pending = self.room, self.room.out, self._pending
-        relieved = len(self.backlogged)
+        relieves = self._poured or self.backlogged
         while pending and batch.size < BATCH_SIZE:
             event, args = pending.popleft()
             try:
@@ -300,9 +313,9 @@ class Delivery:
             member.outbox.send(parcel)
         for member in batch.departed:
             member.outbox.end()
-        if relieved:
-            with self._caught_up:
-                self._caught_up.notify_all()
+        if relieves:
+            with self._calm:
+                self._calm.notify_all()
 
 
 def _nothing() -> None:

@@ -13,6 +13,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 
 import delivery
 import protocol
@@ -26,6 +27,7 @@ FIRST_LOOK = 0.02  # seconds; web browsers and the like speak at once, people do
 GRACE = 1.0  # seconds for which a client that has half-closed still hears the talk
 SMALL, LARGE = 1024, 65536  # bytes asked of recv: one who types; one who pours
 OPENING = 1024  # bytes in which another protocol would have shown itself
+MUCH = 4096  # bytes received at once; people type less
 LINES_AT_ONCE = 1000  # so that one client's lines are not too much for one batch
 BURST = 100  # lines that may come at once before the rate limit is felt
 LONG_TIME = 3600  # seconds; a lock cannot wait for just any time
@@ -117,7 +119,7 @@ class Session(threading.Thread):
                 break
             data = self._receive()
             self._check_opening(data)
-        self._hear(self._decoder.finish())
+        self._hear(self._decoder.finish(), 0)
         self._hint()
         self._lingering = True
         self._outbox.ended.wait(GRACE)
@@ -169,7 +171,7 @@ class Session(threading.Thread):
         if answer:
             self._post.submit(self._outbox.send, answer)
         if lines:
-            self._hear(lines)
+            self._hear(lines, len(data))
         self._hint()
 
     def _hint(self) -> None:
@@ -179,18 +181,20 @@ class Session(threading.Thread):
             hint = "your client does not send UTF-8; what it meant could not be read"
             self._post.submit(self._post.room.tell, self.member, hint)
 
-    def _hear(self, lines: list[Line]) -> None:
-        """Submit lines as fast as the rate limit allows; block meanwhile."""
+    def _hear(self, lines: list[Line], size: int) -> None:
+        """Submit lines, of `size` bytes in all, as fast as the limits allow."""
+        submit, hear = self._post.submit, self._post.room.hear
+        if size > MUCH:
+            submit = partial(self._post.pour, size)
         start = 0
         while start < len(lines) and not self._outbox.ended.is_open:
             wanted = min(len(lines) - start, LINES_AT_ONCE)
             end = start + self._allowance.take(wanted, time.monotonic())
             if end == start:
                 self._outbox.ended.wait(min(self._allowance.delay, LONG_TIME))
-                continue
-            self._post.submit(self._post.room.hear, self.member, lines[start:end])
-            self._post.pace()
-            start = end
+            else:
+                submit(hear, self.member, lines[start:end])
+                start = end
 
 
 class Allowance:

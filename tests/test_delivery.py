@@ -267,35 +267,59 @@ def test_no_thread_works_for_others_for_ever(
     assert ran_by == [threading.current_thread().name] + 5 * ["flusher"]
 
 
-def test_speakers_wait_for_one_that_reads(
+def test_flood_waits_for_one_that_reads(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They go on as soon as it has caught up."""
+    """It goes on as soon as that one has caught up."""
     monkeypatch.setattr(delivery, "PATIENCE", 3600)
     hub.post.limit = 2 * len(FULL)
     outbox, sock = hub.outbox()
     hub.post.call(outbox.send, FULL)
-    speaker = threading.Thread(target=hub.post.pace)
+    assert outbox.behind_since > delivery.NEVER
+    poured = threading.Event()
+    speaker = threading.Thread(target=hub.post.pour, args=(1, poured.set))
     speaker.start()
+    hub.post.call(lambda: None)
+    assert not poured.is_set()
     read_bytes(sock, len(FULL))
     speaker.join(LINE)
-    assert not speaker.is_alive()
-    hub.post.call(outbox.send, FULL)
-    assert outbox.behind_since > delivery.NEVER
-    read_bytes(sock, len(FULL))
-    hub.post.call(lambda: None)
-    hub.post.pace()  # nothing to wait for
+    assert poured.is_set()
 
 
-def test_speakers_do_not_wait_for_one_that_does_not_read(
+def test_flood_does_not_wait_for_one_that_does_not_read(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not beyond their patience, and then no more."""
+    """Not beyond its patience, and then no more."""
     hub.post.limit = 2 * len(FULL)
     outbox, _ = hub.outbox()
     monkeypatch.setattr(delivery, "PATIENCE", 0.01)
     hub.post.call(outbox.send, FULL)
-    hub.post.pace()
+    poured = threading.Event()
+    hub.post.pour(1, poured.set)
+    assert poured.is_set()
     monkeypatch.setattr(delivery, "PATIENCE", 3600)
     outbox.behind_since -= 3600
-    hub.post.pace()
+    hub.post.pour(1, poured.clear)
+    assert not poured.is_set()
+
+
+def test_only_so_much_is_on_its_way(hub: Hub) -> None:
+    """More waits until what came before has been run, however large it is."""
+    hub.post.limit = 40
+    ran: list[int] = []
+
+    def pour(size: int) -> threading.Thread:
+        thread = threading.Thread(target=hub.post.pour, args=(size, ran.append, size))
+        thread.start()
+        return thread
+
+    with hub.post._running:  # as if another thread ran events, and for long
+        first = pour(1000)
+        first.join(LINE)
+        second = pour(1)
+        while not hub.post._calm._waiters:  # type: ignore[attr-defined]
+            assert second.is_alive()
+        assert len(hub.post._pending) == 1
+    hub.post.submit(int)
+    second.join(LINE)
+    assert ran == [1000, 1]
