@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from prompt_toolkit import ANSI, PromptSession
-from prompt_toolkit.application import in_terminal
+from prompt_toolkit.application import Application
 from prompt_toolkit.completion import WordCompleter
 from prompt_toolkit.shortcuts import CompleteStyle
 
@@ -60,8 +60,19 @@ async def _receive(chat: Chat, session: PromptSession[str]) -> None:
         except OSError as exc:
             data = chat.broken(exc)
         if text := chat.screen.take(data):
-            async with in_terminal():  # takes the prompt away, and puts it back
-                session.app.print_text(ANSI(text))
+            _show(session.app, text)
+
+
+def _show(app: Application[str], text: str) -> None:
+    """Show text above the prompt, cursor and typed line untouched.
+
+    Without leaving raw mode, as `in_terminal()` would: the terminal then echoes, and
+    takes for itself, what is typed just now.
+    """
+    if app.is_running:
+        app.renderer.erase()  # takes the prompt away
+    app.print_text(ANSI(text))
+    app.invalidate()  # puts it back
 
 
 def _end_prompt(session: PromptSession[str]) -> None:

@@ -26,6 +26,7 @@ from stopping import Stop
 log = logging.getLogger("mchat")
 
 PAUSE = 0.5  # seconds to wait when the system has no descriptor or thread to give
+SECOND_LOOK = 0.02  # seconds for a thread to notice that its client is gone
 STOP_TIME = 10.0  # seconds; clients have one, the rest is for machines under load
 
 
@@ -71,7 +72,7 @@ class Server:
             return True  # it is gone again already
         except OSError as exc:  # most often EMFILE
             return self._is_short(exc)
-        if self._is_full():
+        if self._is_full() and self._is_still_full():
             log.warning("%s refused: the server is full", show_address(address))
             refuse(sock, f"the server is full ({self._limits.max_clients} clients)")
             return True
@@ -115,6 +116,11 @@ class Server:
         for session in leaving:
             self.delivery.submit(self.room.leave, session.member)
         return staying >= self._limits.max_clients
+
+    def _is_still_full(self) -> bool:
+        """Look again: a client may have left this very moment, to come back."""
+        time.sleep(SECOND_LOOK)  # nobody else could come in meanwhile
+        return self._is_full()
 
     def _is_short(self, exc: Exception) -> bool:
         if not self._short:

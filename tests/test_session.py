@@ -46,13 +46,13 @@ class Lobby:
     def close(self) -> None:
         """See everybody out; fail if a thread stays."""
         self.post.submit(self.post.room.close)
+        for person in self.people:
+            person.close()
         for thread in self.sessions:
             thread.join(END)
         assert not [thread for thread in self.sessions if thread.is_alive()]
         assert sorted(map(id, self.gone)) == sorted(map(id, self.sessions))
         self.post.close()
-        for person in self.people:
-            person.close()
 
 
 @pytest.fixture(params=["flag", "non-blocking sockets"])
