@@ -84,7 +84,7 @@ class Program:
     def _spawn(
         self, command: list[str], cwd: str | Path | None
     ) -> subprocess.Popen[bytes]:
-        with _sigint_not_ignored():
+        with sigint_not_ignored():
             return subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE,
@@ -348,7 +348,7 @@ def _has_ipv6_loopback() -> bool:
 
 
 @contextlib.contextmanager
-def _sigint_not_ignored() -> Iterator[None]:
+def sigint_not_ignored() -> Iterator[None]:
     """Start children that react to SIGINT even if we were started to ignore it.
 
     `nohup` and `&` in scripts do that; an ignored signal is inherited. Only the main
