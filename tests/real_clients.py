@@ -133,7 +133,6 @@ CLIENTS = [
         ctrl_c="asks",
         closed=1,
         stopped=1,
-        own_modes=True,
         note="Ctrl-C opens its menu: `e` leaves, `l` goes on",
     ),
 ]

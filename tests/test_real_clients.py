@@ -41,6 +41,7 @@ CHAT = ROOT / "client" / "chat.py"
 # and no more: a client that leaves it so sends keys one by one, backspace as a byte.
 KEY_BY_KEY = ["/bin/sh", "-c", 'stty -icanon -echo -opost && exec "$@"', "sh"]
 
+# Blanks before it: BusyBox telnet ends its own first line with LF alone.
 WELCOME = re.compile(r" *\* welcome, you are (guest\d+); here: .*")
 WHO = "* here (2): guest1, guest2"
 ANY_WHO = re.compile(r"\* here \(\d+\): .*")
@@ -216,10 +217,10 @@ class Meeting:
 
     def _command(self, client: Client, address: Address | None) -> list[str]:
         assert address is not None
-        command = client.command.replace("client/chat.py", str(CHAT))
         host, port = address
-        filled_in = command.replace("HOST", host).replace("PORT", str(port))
-        return [program_of(client), *filled_in.split()[1:]]
+        command = client.command.replace("HOST", host).replace("PORT", str(port))
+        own = {"client/chat.py": str(CHAT)}
+        return [program_of(client), *(own.get(w, w) for w in command.split()[1:])]
 
     def expect_left(self, count: int = 1, stay: int = 0) -> None:
         """Wait until alice is told, once for each, that so many clients have left.

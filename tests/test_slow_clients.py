@@ -161,7 +161,7 @@ def test_smallest_outbox_is_enough_for_who_reads(harness: Harness) -> None:
     """What the system takes at once needs no outbox."""
     server = harness.start(MCHAT, "--port", 0, "--outbox", 1, "--rate", 0)
     alice, bob = gather(harness, server, "alice", "bob")
-    for number in range(200):
+    for number in range(80):
         alice.send(numbered(number))
         bob.expect(f"[alice] {numbered(number)}")
         bob.send("/help")
