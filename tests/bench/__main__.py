@@ -26,14 +26,17 @@ from servers import SERVERS, Server, added
 
 def main() -> int:
     """Run the command line; return the exit code."""
-    # Like Ctrl-C: the servers and generators under way are ended on the way out.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
     options = _parser().parse_args()
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     servers = _servers(options)
     scenarios = _scenarios(options)
-    outcomes = _run_all(options, servers, scenarios)
+    outcomes: list[Outcome] = []
+    try:
+        _run_all(options, servers, scenarios, outcomes)
+    except KeyboardInterrupt:
+        print("note: interrupted; this is what there is", file=sys.stderr)
     for scenario in scenarios:
         print(f"\n{table.render(scenario, servers, outcomes)}")
     print("\n" + "\n".join(f"  {s.name.ljust(12)} {s.about}" for s in servers))
@@ -115,10 +118,15 @@ def _chosen(text: str | None, known: Sequence[str]) -> list[str]:
 
 
 def _run_all(
-    options: argparse.Namespace, servers: list[Server], scenarios: list[Scenario]
-) -> list[Outcome]:
-    """Measure all, servers side by side, repeats last: a slow minute hits everybody."""
-    outcomes = []
+    options: argparse.Namespace,
+    servers: list[Server],
+    scenarios: list[Scenario],
+    outcomes: list[Outcome],
+) -> None:
+    """Measure all and append the outcomes, one server after the other.
+
+    A repeat begins when all have had their turn: a slow minute hits everybody.
+    """
     for repeat in range(options.repeats):
         for scenario in scenarios:
             for server in servers:
@@ -130,7 +138,6 @@ def _run_all(
                     outcome.values[first.key], first.unit
                 )
                 print(f"{step}: {text}", file=sys.stderr, flush=True)
-    return outcomes
 
 
 def _save(

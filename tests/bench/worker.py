@@ -7,6 +7,7 @@ All times are of time.monotonic(), which on one machine all processes share.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import select
 import selectors
@@ -354,7 +355,8 @@ def serve(pipe: Connection) -> None:
             answer = getattr(worker, method)(*args)
         except OSError as exc:
             answer = exc
-        pipe.send(answer)
+        with contextlib.suppress(BrokenPipeError):  # Nobody waits for it any more.
+            pipe.send(answer)
 
 
 def _measure(texts: Iterable[bytes]) -> dict[int, int]:
