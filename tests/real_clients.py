@@ -31,6 +31,7 @@ class Client:
     interrupted: int = -2  # exit code after Ctrl-C; -2: killed by SIGINT
     # Once the server has ended the connection: ends too, or waits for its own stdin?
     waits: bool = False
+    reset_ends: bool = False  # if it waits: until the server resets, 1 s later
     closed: int = 0  # exit code then, after /quit
     stopped: int = 0  # exit code when the server stops
     own_modes: bool = False  # sets the terminal to its liking; others leave it alone
@@ -66,12 +67,14 @@ CLIENTS = [
         ctrl_d="stays",
         pipe_end="stays",
         waits=True,
+        reset_ends=True,
         note="the usual `nc` of Debian and Ubuntu; for pipes take `-N`",
     ),
     Client(
         "nc.openbsd -N HOST PORT",
         "netcat-openbsd",
         waits=True,
+        reset_ends=True,
     ),
     Client(
         "nc.traditional HOST PORT",
@@ -188,6 +191,8 @@ def _row(client: Client) -> list[str]:
 
 
 def _ending(client: Client, code: int) -> str:
+    if client.reset_ends:
+        return _coded("last words; ends 1 s later or with Ctrl-D", code)
     if client.waits:
         return "last words; ends with Ctrl-D"
     return _coded("last words; ends", code)

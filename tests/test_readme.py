@@ -1,5 +1,6 @@
 """What the README says is so: its commands run, its links and options exist."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -73,3 +74,16 @@ def test_scripted_use(harness: Harness, command: str) -> None:
         assert "* here (2): guest1, guest2" in shown
     else:
         alice.expect_eventually("[cron] backup done")
+
+
+def test_page_of_clients_is_what_the_tests_hold() -> None:
+    """CLIENTS.md ends with the table that the tests of the real clients are made of."""
+    printed = subprocess.run(
+        [sys.executable, ROOT / "tests" / "real_clients.py"],
+        capture_output=True,
+        encoding="utf-8",
+        env=os.environ | {"PYTHONIOENCODING": "utf-8"},
+        check=True,
+        timeout=EXIT,
+    ).stdout
+    assert (ROOT / "tests" / "CLIENTS.md").read_text(encoding="utf-8").endswith(printed)

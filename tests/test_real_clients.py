@@ -345,6 +345,17 @@ def test_quit_ends_the_client(meeting: Meeting, client: Client) -> None:
     assert seat.wait_exit() == client.closed
 
 
+def test_quit_ends_in_time_a_client_that_does_not_see_the_end(meeting: Meeting) -> None:
+    """For the end of the stream alone means nothing to it, but a reset does."""
+    clients = list(installed(stating(reset_ends=True)))
+    seats = [meeting.sit(client) for client in clients]
+    for seat in seats:
+        seat.enter("/quit")
+    for client, seat in zip(clients, seats, strict=True):
+        seat.expect_row(GOODBYE)
+        assert seat.wait_exit() == client.closed
+
+
 @each(CLIENTS)
 def test_server_that_stops_ends_the_client(meeting: Meeting, client: Client) -> None:
     """It shows the last words; the server need not be killed."""

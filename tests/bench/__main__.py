@@ -33,17 +33,19 @@ def main() -> int:
     servers = _servers(options)
     scenarios = _scenarios(options)
     outcomes: list[Outcome] = []
+    code = 0
     try:
         _run_all(options, servers, scenarios, outcomes)
     except KeyboardInterrupt:
         print("note: interrupted; this is what there is", file=sys.stderr)
+        code = 130
     for scenario in scenarios:
         print(f"\n{table.render(scenario, servers, outcomes)}")
     print("\n" + "\n".join(f"  {s.name.ljust(12)} {s.about}" for s in servers))
     for note in table.notes(outcomes):
         print(f"note: {note}")
     _save(options, servers, scenarios, outcomes)
-    return 0
+    return code
 
 
 def _parser() -> argparse.ArgumentParser:
