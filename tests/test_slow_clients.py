@@ -131,7 +131,7 @@ def test_who_quits_gets_what_waits(
     """Even if it goes on sending: bytes left unread would reset the connection."""
     sloth, lines = in_arrears(harness, patient_server)
     bob = join(harness, patient_server.address, "bob")
-    sloth.send("/quit\n" + "x\n" * 20_000)
+    sloth.send("/quit\n" + "x\n" * 100_000)
     bob.expect("* guest3 left")
     bob.reset()
     got = sloth.read_all().decode().splitlines()

@@ -63,6 +63,7 @@ def _bars(
         panel.text(width * 1.1, row, label, va="center", size=8, color=TROUBLE)
     better = "more" if metric.more_is_better else "less"
     panel.set_xscale("log")
+    panel.xaxis.set_minor_formatter("")  # the bars bear their figures
     panel.set_xlim(floor, max(finite, default=1.0) * 8)
     panel.set_yticks(range(len(values)), list(values), size=8)
     panel.invert_yaxis()

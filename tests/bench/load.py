@@ -223,7 +223,7 @@ class Load:
         answers = []
         for pipe in pipes:
             if not pipe.poll(max(0.0, deadline - time.monotonic())):
-                raise Failure(f"no end of {method}")
+                raise Failure(f"{method}: no end")
             answers.append(pipe.recv())
         for answer in answers:
             if isinstance(answer, TimeoutError):

@@ -20,8 +20,8 @@ EARS = 50  # at most so many clients are timed in a paced scenario
 CONNECT = 90.0  # seconds for everybody to come in
 BACKLOG = 30.0  # seconds after a flood for all of it to arrive
 # Seconds between two looks of a listener. Neither suits every design: to fast ones a
-# lazy listener is a slow client, to be dropped. Slow ones lose time to the eager, whose
-# every reading costs an acknowledgement; for the lazy the kernel joins small frames.
+# lazy listener is a slow client, to be dropped; some slow ones were seen to deliver
+# more to the lazy, probably because each reading takes time and wakes the server.
 EAGER = 0.002
 LAZY = 0.1
 ROOM = 128 << 10  # bytes; what a listener may leave unread, the usual receive buffer
@@ -66,8 +66,9 @@ class Flood:
     @property
     def title(self) -> str:
         """One line for people."""
-        who = "all speak" if self.speakers == self.clients else f"{self.speakers} speak"
-        return f"{self.clients} clients, {who} flat out"
+        who = {1: "1 speaks", self.clients: "all speak"}
+        some = f"{self.speakers} speak"
+        return f"{self.clients} clients, {who.get(self.speakers, some)} flat out"
 
     @property
     def metrics(self) -> list[Metric]:
