@@ -486,8 +486,9 @@ def test_port_scan_disturbs_nobody(harness: Harness) -> None:
             stranger.reset()
         else:
             stranger.close()
-    bob = join(harness, server, "bob")
-    alice.expect_eventually("* guest62 is now bob")
+    bob = enter(harness, server, "bob")
+    bob.send("hello")
+    alice.expect_eventually("[guest62] hello")
     log = finished(server, alice, bob)
     left = re.findall(r"(\S+) left \(", log)
     assert len(left) == len(set(left))
