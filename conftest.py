@@ -1,3 +1,3 @@
-"""Fixtures for tests/ and exercises/; see exercises/grading/fixtures.py."""
+"""Fixtures for tests/ and exercises/; see exercises/grading/."""
 
-pytest_plugins = ["grading.fixtures"]
+pytest_plugins = ["grading.fixtures", "grading.plugin"]

@@ -10,7 +10,8 @@ from acceptor import Server
 from grading.deadlines import EXIT
 from grading.harness import Harness
 from grading.people import Person
-from grading.program import Address, Program
+from grading.program import Program
+from grading.ready import Address
 from listener import listen
 from session import Limits
 from stopping import Stop

@@ -30,7 +30,8 @@ from grading.deadlines import LINE
 from grading.harness import Harness
 from grading.mismatch import Mismatch
 from grading.people import Person
-from grading.program import Address, Program
+from grading.program import Program
+from grading.ready import Address
 from protocol import NAME_RULE, is_name, is_reserved
 from session import Limits, Session
 

@@ -24,7 +24,9 @@ from grading.deadlines import END, EXIT, LINE, READY, Deadline
 from grading.harness import Harness
 from grading.mismatch import Mismatch, Wanted, described, matched
 from grading.people import ANY_LINE, Person
-from grading.program import Address, Program, sigint_not_ignored
+from grading.program import Program
+from grading.ready import Address
+from grading.spawning import sigint_not_ignored
 from grading.transcript import LineCutter, Transcript
 from real_clients import CLIENTS, Client, table
 

@@ -27,7 +27,8 @@ from chatting import (
 from grading.deadlines import END
 from grading.harness import Harness
 from grading.people import Person
-from grading.program import Address, Program
+from grading.program import Program
+from grading.ready import Address
 from session import Limits
 
 ANYTHING = re.compile(".*")

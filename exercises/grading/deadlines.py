@@ -26,6 +26,12 @@ LINE = patient(5.0)  # a line or some bytes arrive, or are taken off our hands
 END = patient(5.0)  # a stream ends
 EXIT = patient(5.0)  # a process ends
 
+# A program in which nothing has moved for so long will not send what we wait for.
+# Longer than the second that a server may give to clients before it ends something.
+REST = patient(1.5)
+GLANCE = 0.1  # between looks whether it moves
+SLOW_REST = patient(3.0)  # the same at its start and at its end: people pause there
+
 
 class Deadline:
     """A point in time: one timeout shared by several waits."""

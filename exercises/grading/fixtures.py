@@ -1,5 +1,6 @@
 """The pytest side of the harness: `pytest_plugins = ["grading.fixtures"]`."""
 
+import contextlib
 import threading
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -10,6 +11,15 @@ from grading.harness import Harness
 from grading.mismatch import Mismatch
 
 
+@contextlib.contextmanager
+def no_threads_left() -> Iterator[None]:
+    """Expect that the block ends every thread that it starts."""
+    before = set(threading.enumerate())
+    yield
+    left = [thread for thread in threading.enumerate() if thread not in before]
+    assert not left, f"threads left running after the test: {left}"
+
+
 @pytest.fixture
 def harness(tmp_path: Path) -> Iterator[Harness]:
     """Give a harness whose programs run in `tmp_path`; stop all, check for leaks.
@@ -17,11 +27,8 @@ def harness(tmp_path: Path) -> Iterator[Harness]:
     Processes that cannot be killed and threads that go on are errors; so are sockets
     nobody closed, if ResourceWarning is an error, as in this project.
     """
-    before = set(threading.enumerate())
-    with Harness(tmp_path) as harness:
+    with no_threads_left(), Harness(tmp_path) as harness:
         yield harness
-    left = [thread for thread in threading.enumerate() if thread not in before]
-    assert not left, f"threads left running after the test: {left}"
 
 
 @pytest.hookimpl(wrapper=True)

@@ -11,17 +11,24 @@ What was started last is stopped first: people leave, then their server ends.
 import contextlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
+from grading.control import Control
 from grading.people import Listener, Person, connect
-from grading.program import Address, Program
-from grading.rendering import full_text
+from grading.program import Program
+from grading.ready import Address
+from grading.report import happened_text
 from grading.transcript import Transcript
+
+_Self = TypeVar("_Self", bound="Harness")
 
 __tracebackhide__ = True  # pytest then shows the test's line, not ours
 
 
 class Harness:
     """Programs, people and listeners of one test, with one transcript."""
+
+    person = Person  # what `connect` makes
 
     def __init__(self, cwd: str | Path | None = None) -> None:
         """Begin the transcript. Programs run in the folder `cwd` (default: ours)."""
@@ -37,11 +44,13 @@ class Harness:
         name: str = "",
         ready: bool = True,
         python_args: Sequence[str] = (),
+        control: Control | None = None,
     ) -> Program:
         """Start a Python program; wait for its ready line unless `ready` is false.
 
         A relative `path` starts from the folder programs run in.
         A second program from the same file is called mchat-2 in the transcript.
+        For the other arguments see `Program`.
         """
         program = Program(
             path,
@@ -50,6 +59,7 @@ class Harness:
             name=self._unique(name or Path(path).stem),
             cwd=self._cwd,
             python_args=python_args,
+            control=control,
         )
         self._cleanup.callback(program.close)  # before anything else can fail
         if ready:
@@ -63,11 +73,13 @@ class Harness:
 
         A `receive_buffer` of a few kB makes a reader who is soon in arrears.
         """
-        peer, address = (to.name, to.address) if isinstance(to, Program) else ("", to)
+        address = to.address if isinstance(to, Program) else to
         if address is None:
-            raise ValueError(f"{peer} is not ready: call wait_ready() first")
-        peer = peer or f"port {address[1]}"
-        person = connect(name, address, peer, self.transcript, receive_buffer)
+            raise ValueError(f"{to} is not ready: call wait_ready() first")
+        peer = to if isinstance(to, Program) else f"port {address[1]}"
+        person = connect(
+            name, address, peer, self.transcript, receive_buffer, self.person
+        )
         self._cleanup.callback(person.close)
         return person
 
@@ -79,7 +91,7 @@ class Harness:
 
     def report(self) -> str:
         """Return the conversation so far and the programs' output, as plain text."""
-        return full_text(self.transcript.events(), self.transcript.programs())
+        return happened_text(self.transcript.events(), self.transcript.programs())
 
     def close(self) -> None:
         """Close all, even if some of it fails. Idempotent.
@@ -93,7 +105,7 @@ class Harness:
         count = self._names.count(name)
         return name if count == 1 else f"{name}-{count}"
 
-    def __enter__(self) -> "Harness":
+    def __enter__(self: _Self) -> _Self:
         """Return itself."""
         return self
 

@@ -3,10 +3,14 @@
 import re
 from collections.abc import Iterable
 
-from grading.rendering import bare, full_text, indented, quoted
+from grading.rendering import bare, quoted
+from grading.report import story_text
+from grading.story import Story
 from grading.transcript import Transcript
 
 Wanted = str | re.Pattern[str]  # a whole line without its end, or a regex for it
+
+LAST_WORDS = 0.3  # seconds that a program gets, if it seems to be dying
 
 
 class Mismatch(AssertionError):
@@ -19,31 +23,33 @@ class Mismatch(AssertionError):
         got: str,
         transcript: Transcript,
         received: Iterable[bytes] = (),
+        *,
+        hung: bool = False,
     ) -> None:
         """Record the failed expectation and freeze the transcript as it is now.
 
         `expected` and `got` complete the sentences "alice expected ..." and
         "but got ..."; `received` holds the newest lines the person had got before.
+        If the program has `hung`, the report tells where its threads stand.
         """
         transcript.record(who, "expected", note=f"{expected}, but got {got}")
-        self.who = who
-        self.expected = expected
-        self.got = got
-        self.received = list(received)
-        self.transcript = transcript
         # If its connection has ended the program may be dying: hear its last words.
         ended = any(e.kind == "ended" and e.actor == who for e in transcript.events())
-        self.programs = transcript.programs(patience=0.3 if ended else 0.0)
-        self.events = transcript.events()
-        super().__init__(self._report())
+        programs = transcript.programs(LAST_WORDS if ended else 0.0, stacks=hung)
+        self.story = Story(
+            who=who,
+            expected=expected,
+            got=got,
+            events=tuple(transcript.events()),
+            programs=tuple(programs),
+            received=tuple(received),
+        )
+        self.transcript = transcript
+        super().__init__(who, expected, got)
 
-    def _report(self) -> str:
-        parts = [f"{self.who} expected {self.expected}\nbut got {self.got}"]
-        if self.received:
-            lines = indented(quoted(line) for line in self.received)
-            parts.append(f"The last lines {self.who} had got before:\n{lines}")
-        parts.append(full_text(self.events, self.programs))
-        return "\n\n".join(parts)
+    def __str__(self) -> str:
+        """Return the whole report."""
+        return story_text(self.story)
 
 
 def matched(wanted: Wanted, line: bytes) -> re.Match[str] | None:

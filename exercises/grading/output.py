@@ -14,6 +14,11 @@ class Output:
         self.ended = False
         self._place = 0
 
+    @property
+    def size(self) -> int:
+        """Bytes printed so far, those that were left out included."""
+        return len(self.kept) + self.left_out
+
     def add(self, data: bytes) -> None:
         """Append `data`, leaving out bytes in the middle if there are too many."""
         self.kept += data

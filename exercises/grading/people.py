@@ -13,9 +13,11 @@ from collections import deque
 from collections.abc import Callable
 from typing import Literal
 
-from grading.deadlines import END, LINE, READY, Deadline
+from grading.activity import Activity
+from grading.deadlines import END, GLANCE, LINE, READY, REST, Deadline
 from grading.mismatch import Mismatch, Wanted, described, matched
-from grading.program import Address
+from grading.program import Program
+from grading.ready import Address
 from grading.rendering import quoted
 from grading.transcript import Kind, LineCutter, Transcript
 
@@ -36,16 +38,27 @@ class Person:
     """One connected socket with a name. Failed expectations raise Mismatch."""
 
     def __init__(
-        self, name: str, sock: socket.socket, peer: str, transcript: Transcript
+        self,
+        name: str,
+        sock: socket.socket,
+        peer: str | Program,
+        transcript: Transcript,
     ) -> None:
-        """Take over a connected socket; `peer` is the name of the other end."""
+        """Take over a connected socket; `peer` is the other end, or its name.
+
+        A launched program is watched: there is no need to wait for one that sleeps.
+        """
         self.name = name
-        self.peer = peer
+        self.peer = peer if isinstance(peer, str) else peer.name
+        self._program = peer if isinstance(peer, Program) and peer.launched else None
+        self._hung = False  # nothing came although something should
+        self._rested = False  # we gave up because the program did nothing any more
         self._sock = sock
         self._transcript = transcript
         self._buffer = bytearray()  # received, not yet asked for
         self._cutter = LineCutter()  # what is received, for the transcript
         self._past: deque[bytes] = deque(maxlen=REMEMBERED)
+        self._notices: list[bytes] = []  # lines that a subclass has passed over
         self._end: End | None = None
         # Each send becomes a packet of its own: pieces stay pieces.
         with contextlib.suppress(OSError):  # macOS, if the peer has left already
@@ -65,9 +78,9 @@ class Person:
             self._sock.sendall(data)
         except TimeoutError:
             got = f"no room in its receive buffer for {timeout:g} s"
-            raise self._mismatch(f"{self.peer} to read what is sent", got) from None
+            raise self.mismatch(f"{self.peer} to read what is sent", got) from None
         except OSError as exc:
-            raise self._mismatch(f"to send {quoted(data)}", _reason(exc)) from None
+            raise self.mismatch(f"to send {quoted(data)}", _reason(exc)) from None
 
     def half_close(self) -> None:
         """End the sending side (FIN); go on reading."""
@@ -75,7 +88,7 @@ class Person:
         try:
             self._sock.shutdown(socket.SHUT_WR)
         except OSError as exc:
-            raise self._mismatch("to end the sending side", _reason(exc)) from None
+            raise self.mismatch("to end the sending side", _reason(exc)) from None
 
     def stall(self) -> None:
         """Note that this person reads nothing from here on. (Nothing else to do.)"""
@@ -96,15 +109,20 @@ class Person:
 
     # -- expecting --------------------------------------------------------------
 
-    def expect(self, wanted: Wanted, timeout: float = LINE) -> re.Match[str]:
+    def expect(
+        self, wanted: Wanted, timeout: float = LINE, wording: str = ""
+    ) -> re.Match[str]:
         """Expect the next line to be `wanted`; return the match, [0] is the line.
 
         `wanted` is the whole line without its end (LF or CR LF), or a compiled regex
-        which must match all of it.
+        which must match all of it; `wording` says it better than a regex can.
         """
-        return self._expect(wanted, Deadline(timeout), f"{described(wanted)} next")
+        wording = wording or f"{described(wanted)} next"
+        return self._expect(wanted, Deadline(timeout), wording)
 
-    def expect_eventually(self, wanted: Wanted, timeout: float = LINE) -> re.Match[str]:
+    def expect_eventually(
+        self, wanted: Wanted, timeout: float = LINE, wording: str = ""
+    ) -> re.Match[str]:
         """Expect a line to be `wanted` sooner or later; skip the lines before it."""
         deadline = Deadline(timeout)
         skipped = 0
@@ -113,9 +131,9 @@ class Person:
             if match := matched(wanted, line):
                 return match
             skipped += 1
-        expected = f"{described(wanted)} sooner or later"
+        expected = wording or f"{described(wanted)} sooner or later"
         got = f"{skipped} other lines, then {self._nothing(deadline)}"
-        raise self._mismatch(expected, got)
+        raise self.mismatch(expected, got)
 
     def expect_lines(self, count: int, timeout: float = LINE) -> list[str]:
         """Expect `count` lines within `timeout`; return them without their ends."""
@@ -146,7 +164,7 @@ class Person:
         if self._end and not self._buffer:
             return self._end
         got = quoted(bytes(self._buffer)) if self._buffer else self._nothing(deadline)
-        raise self._mismatch("the end of the connection", got)
+        raise self.mismatch("the end of the connection", got)
 
     # -- reading ----------------------------------------------------------------
 
@@ -155,7 +173,7 @@ class Person:
         deadline = Deadline(timeout)
         while len(self._buffer) < count:
             if not self._receive(deadline):
-                raise self._mismatch(f"{count} bytes", self._nothing(deadline))
+                raise self.mismatch(f"{count} bytes", self._nothing(deadline))
         self._record_rest()
         return self._take(count)
 
@@ -165,7 +183,7 @@ class Person:
         while len(self._buffer) <= READ_LIMIT and self._receive(deadline):
             pass
         if not self._end:
-            raise self._mismatch("the end of the connection", self._nothing(deadline))
+            raise self.mismatch("the end of the connection", self._nothing(deadline))
         return self._take(len(self._buffer))
 
     # -- helpers ----------------------------------------------------------------
@@ -175,10 +193,10 @@ class Person:
     ) -> re.Match[str]:
         line = self._line(deadline)
         if line is None:
-            raise self._mismatch(wording, self._nothing(deadline))
+            raise self.mismatch(wording, self._nothing(deadline))
         match = matched(wanted, line)
         if not match:
-            raise self._mismatch(wording, quoted(line))
+            raise self.mismatch(wording, quoted(line))
         self._past.append(line)
         return match
 
@@ -195,9 +213,17 @@ class Person:
         return data
 
     def _receive(self, deadline: Deadline) -> bool:
-        """Wait for bytes; False if the deadline or the end comes first."""
-        left = deadline.left()
-        return left > 0 and self._receive_within(left)
+        """Wait for bytes; False if the deadline, the end, or rest comes first."""
+        watch: Activity | None = None
+        while (left := deadline.left()) and not self._end:
+            if self._receive_within(min(left, GLANCE) if self._program else left):
+                return True
+            if self._program:
+                watch = watch or self._program.watch_activity()
+                self._rested = watch.resting() >= REST
+            if self._rested:
+                return False
+        return False
 
     def _receive_within(self, seconds: float) -> bool:
         if self._end:
@@ -238,23 +264,38 @@ class Person:
             came, more = f"{quoted(bytes(self._buffer))}{ended}, then ", " more"
         if self._end:
             return f"{came}the end of the connection ({self._end})"
+        self._hung = True
+        if self._rested:
+            return f"{came}nothing{more}, and {self.peer} did nothing at all any more"
         return f"{came}nothing{more} within {deadline.timeout:g} s"
 
-    def _mismatch(self, expected: str, got: str) -> Mismatch:
+    def mismatch(self, expected: str, got: str) -> Mismatch:
+        """Return the error "NAME expected `expected`, but got `got`".
+
+        If nothing came in time, the report tells what the program is waiting for.
+        """
         if self._open():
             self._receive_within(0)  # what has come meanwhile belongs into the report
             self._record_rest()
-        return Mismatch(self.name, expected, got, self._transcript, self._past)
+        return Mismatch(
+            self.name,
+            expected,
+            got,
+            self._transcript,
+            self._past,
+            hung=self._hung,
+        )
 
 
 def connect(
     name: str,
     address: Address,
-    peer: str,
+    peer: str | Program,
     transcript: Transcript,
     receive_buffer: int = 0,
+    person_class: type[Person] = Person,
 ) -> Person:
-    """Connect a person called `name` to the program called `peer`.
+    """Connect a person called `name` to the program `peer`, or called `peer`.
 
     `receive_buffer` in bytes, if given, makes a reader whose buffer is soon full.
     Raise Mismatch if nobody accepts.
@@ -266,11 +307,13 @@ def connect(
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         sock.settimeout(LINE)
         sock.connect(address)
-        transcript.record(name, "connected", peer)
-        return Person(name, sock, peer, transcript)
+        person = person_class(name, sock, peer, transcript)
+        transcript.record(name, "connected", person.peer)
+        return person
     except (OSError, OverflowError) as exc:  # the latter: port 65536 and above
         sock.close()
-        expected = f"to connect to {peer} at {address[0]} port {address[1]}"
+        called = peer if isinstance(peer, str) else peer.name
+        expected = f"to connect to {called} at {address[0]} port {address[1]}"
         raise Mismatch(name, expected, _reason(exc), transcript) from None
 
 
@@ -289,15 +332,25 @@ class Listener:
         self._accepted: list[Person] = []
         self.address: Address = self._sock.getsockname()
 
-    def accept(self, peer: str, timeout: float = READY) -> Person:
-        """Wait for the next connection, made by the program called `peer`."""
-        self._sock.settimeout(timeout)
-        try:
-            sock, _ = self._sock.accept()
-        except TimeoutError:
-            expected, got = f"{peer} to connect", f"nobody within {timeout:g} s"
-            raise Mismatch(self.name, expected, got, self._transcript) from None
-        self._transcript.record(self.name, "accepted", peer)
+    def accept(self, peer: str | Program, timeout: float = READY) -> Person:
+        """Wait for the next connection, made by the program `peer`, or called so."""
+        deadline = Deadline(timeout)
+        called = peer if isinstance(peer, str) else peer.name
+        while True:
+            self._sock.settimeout(min(GLANCE, deadline.left()))
+            try:
+                sock, _ = self._sock.accept()
+            except (TimeoutError, BlockingIOError):
+                over = isinstance(peer, Program) and peer.has_ended()
+                if deadline.left() and not over:
+                    continue
+                got = "its end" if over else f"nobody within {timeout:g} s"
+                expected = f"{called} to connect"
+                raise Mismatch(
+                    self.name, expected, got, self._transcript, hung=not over
+                ) from None
+            break
+        self._transcript.record(self.name, "accepted", called)
         person = Person(self.name, sock, peer, self._transcript)
         self._accepted.append(person)
         return person

@@ -56,6 +56,17 @@ class Family:
                 if self._mark in process.environ():
                     yield process
 
+    def listening_ports(self) -> set[int]:
+        """Return the TCP ports on which the program or a descendant listens."""
+        family = [*([self._head] if self._head else []), *self.descendants()]
+        found: set[int] = set()
+        for process in family:
+            with contextlib.suppress(psutil.Error):
+                for connection in process.net_connections("tcp"):
+                    if connection.status == psutil.CONN_LISTEN:
+                        found.add(connection.laddr.port)
+        return found
+
     def kill_descendants(self, known: list[psutil.Process]) -> None:
         """Kill `known` and whatever else turns up, until none is left or EXIT passed.
 

@@ -10,40 +10,36 @@ import contextlib
 import os
 import re
 import signal
-import socket
-import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from queue import SimpleQueue
-from typing import IO, Any, Literal
+from typing import IO, Any, Literal, TypeVar
 
 import psutil
 
-from grading.deadlines import EXIT, LINE, READY
+from grading import ready
+from grading.activity import Activity
+from grading.control import Control
+from grading.deadlines import EXIT, GLANCE, LINE, READY, REST, SLOW_REST, Deadline
 from grading.mismatch import Mismatch, Wanted, described, matched
 from grading.output import Output
 from grading.processes import Family
+from grading.ready import Address
+from grading.spawning import INTERRUPT, spawn
 from grading.transcript import LineCutter, ProgramState, Transcript
 
 __tracebackhide__ = True  # pytest then shows the test's line, not ours
 
-Address = tuple[str, int]
+_T = TypeVar("_T")
 Stream = Literal["stdout", "stderr"]
 
-READY_LINE = re.compile(r"listening on (localhost|[\d.]+|\[[\da-fA-F:.]+\]):(\d{1,5})")
+LAUNCHER = Path(__file__).with_name("launcher.py")
 PRINTED_EVENTS = 100  # lines of each stream that go into the transcript
 REPORTED = 8192  # bytes of each stream that go into a report
+BUSY = 0.2  # of a processor core; a program that waits uses next to nothing
 LAST_WORDS = 0.5  # seconds after the exit for output that is still in the pipes
-
-_OWN_GROUP: dict[str, Any]
-if sys.platform == "win32":
-    _OWN_GROUP = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
-    _INTERRUPT = signal.CTRL_BREAK_EVENT  # Ctrl-C cannot be sent to another group
-else:
-    _OWN_GROUP = {"start_new_session": True}
-    _INTERRUPT = signal.SIGINT
 
 
 class Program:
@@ -57,13 +53,17 @@ class Program:
         name: str = "",
         cwd: str | Path | None = None,
         python_args: Sequence[str] = (),
+        control: Control | None = None,
     ) -> None:
         """Start it; return at once. `close` it even if it never becomes ready.
 
         Our PYTHON* variables do not reach it. `name` is what the transcript calls it
-        (default: the file's name without .py); `cwd` defaults to ours.
+        (default: the file's name without .py); `cwd` defaults to ours. With `control`
+        the launcher runs it.
         """
         self.name = name or Path(path).stem
+        self._folder = Path(cwd or Path.cwd())
+        self._control = control
         self.address: Address | None = None  # known once it is ready
         self._transcript = transcript
         self._changed = threading.Condition()  # guards the next two; news of both
@@ -74,26 +74,20 @@ class Program:
 
         options = ["-E", "-u", *python_args]
         words = [str(arg) for arg in args]
-        self._command = " ".join(["python", *options, Path(path).name, *words])
-        self._process = self._spawn([sys.executable, *options, str(path), *words], cwd)
+        program = [str(path), *words]
+        shown = ["python", *options, Path(path).name, *words]
+        if control:
+            program = [os.fspath(LAUNCHER), *control.words, *program]
+            shown = ["python", Path(path).name, *words]
+        self._command = " ".join(shown)
+        self._process = spawn(
+            [sys.executable, *options, *program], cwd, self._family.environment()
+        )
         self._family.set_head(self.pid)
         transcript.record(self.name, "started", note=self._command)
+        self.watch = self.watch_activity()
         transcript.add_program(self.state)
         self._threads = list(self._start_threads())
-
-    def _spawn(
-        self, command: list[str], cwd: str | Path | None
-    ) -> subprocess.Popen[bytes]:
-        with sigint_not_ignored():
-            return subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                cwd=cwd,
-                env=self._family.environment(),
-                **_OWN_GROUP,
-            )
 
     def _start_threads(self) -> Iterator[threading.Thread]:
         process = self._process
@@ -164,6 +158,11 @@ class Program:
         return self._process.pid
 
     @property
+    def launched(self) -> bool:
+        """Whether the launcher runs it, so that it can be watched and asked."""
+        return self._control is not None
+
+    @property
     def stdout(self) -> str:
         """What it has printed so far, lines ending in LF; the middle may be missing."""
         return self._text("stdout")
@@ -177,17 +176,40 @@ class Program:
         with self._changed:
             return self._outputs[stream].text().replace(os.linesep, "\n")
 
-    def state(self, patience: float = 0.0) -> ProgramState:
-        """Return what a report says about it; wait `patience` seconds for its end."""
+    def state(self, patience: float = 0.0, stacks: bool = False) -> ProgramState:
+        """Return what a report says about it; wait `patience` seconds for its end.
+
+        With `stacks`, ask a launched program where its threads stand: up to 1 s more.
+        """
         with self._changed:
             self._changed.wait_for(lambda: self._exit_code is not None, patience)
             code = self._exit_code
-            out, err = (
-                bytes(self._outputs[stream].kept[-REPORTED:])
-                for stream in ("stdout", "stderr")
-            )
-        ending = "still running" if code is None else _ending(code)
-        return ProgramState(self.name, self._command, ending, out, err)
+            printed = sum(output.size for output in self._outputs.values())
+            out, err = (self._reported(stream) for stream in ("stdout", "stderr"))
+        running = code is None
+        asked = self._control if running and stacks else None
+        return ProgramState(
+            name=self.name,
+            command=self._command,
+            ending=_ending(code) if code is not None else "still running",
+            stdout=out,
+            stderr=err,
+            printed=printed,
+            address=f"{self.address[0]}:{self.address[1]}" if self.address else "",
+            busy=running and stacks and self.watch.share() > BUSY,
+            threads=asked.ask(self._folder) if asked else (),
+            children=len(self.descendants()) if stacks else 0,
+        )
+
+    def _reported(self, stream: Stream) -> bytes:
+        """Return the end of what it printed; its own files without their folder."""
+        kept = bytes(self._outputs[stream].kept[-REPORTED:])
+        return kept.replace(os.fsencode(self._folder) + os.sep.encode(), b"")
+
+    def watch_activity(self) -> Activity:
+        """Watch, from now on, whether it does anything."""
+        self.watch = Activity(self.pid)
+        return self.watch
 
     def expect_output(
         self, wanted: Wanted, stream: Stream = "stdout", timeout: float = LINE
@@ -197,7 +219,7 @@ class Program:
         `wanted` is a whole line without its end, or a regex for one. The match's [0]
         is the line. Raise Mismatch after `timeout` seconds, or once it has ended.
         """
-        return self._expect_line(wanted, stream, timeout, described(wanted))
+        return self._expect_line(wanted, stream, timeout, described(wanted), REST)
 
     def wait_ready(self, timeout: float = READY) -> Address:
         """Wait for `listening on HOST:PORT` on stdout; return where to connect to.
@@ -206,13 +228,12 @@ class Program:
         Mismatch, as `expect_output` does.
         """
         wording = 'the ready line "listening on HOST:PORT"'
-        match = self._expect_line(READY_LINE, "stdout", timeout, wording)
-        host, port = match[1].strip("[]"), int(match[2])
-        self.address = (_reachable(host), port)
+        match = self._expect_line(ready.LINE, "stdout", timeout, wording, SLOW_REST)
+        self.address = ready.address(match)
         return self.address
 
     def _expect_line(
-        self, wanted: Wanted, stream: Stream, timeout: float, wording: str
+        self, wanted: Wanted, stream: Stream, timeout: float, wording: str, rest: float
     ) -> re.Match[str]:
         output = self._outputs[stream]
 
@@ -222,17 +243,37 @@ class Program:
                     return match
             return self._exit_code is not None  # nothing more can come
 
-        with self._changed:
-            found = self._changed.wait_for(look, timeout)
-            code = self._exit_code
+        found, why = self._await(look, timeout, rest)
         if isinstance(found, re.Match):
             return found
-        nothing = f"nothing like it within {timeout:g} s"
-        got = nothing if code is None else f"its end first: {_ending(code)}"
-        raise self._mismatch(f"to print {wording} on {stream}", got)
+        with self._changed:
+            code = self._exit_code
+        got = f"nothing like it {why}" if code is None else f"its end: {_ending(code)}"
+        expected = f"to print {wording} on {stream}"
+        raise self.mismatch(expected, got, hung=code is None)
 
-    def _mismatch(self, expected: str, got: str) -> Mismatch:
-        return Mismatch("the test", f"{self.name} {expected}", got, self._transcript)
+    def _await(
+        self, look: Callable[[], _T], timeout: float, rest: float
+    ) -> tuple[_T, str]:
+        """Wait until `look()` is true; else return why we gave up.
+
+        That is after `timeout`, or once nothing has moved for `rest` seconds.
+        """
+        deadline = Deadline(timeout)
+        with self._changed:
+            found = look()
+            watch = None if found else self.watch_activity()
+            while not found and deadline.left():
+                if watch and self._control and watch.resting() >= rest:
+                    return found, f"while it did nothing at all for {rest:g} s"
+                self._changed.wait(min(GLANCE, deadline.left()))
+                found = look()
+        return found, f"within {timeout:g} s"
+
+    def mismatch(self, expected: str, got: str, *, hung: bool = False) -> Mismatch:
+        """Return the error "the test expected NAME `expected`, but got `got`"."""
+        expected = f"{self.name} {expected}"
+        return Mismatch("the test", expected, got, self._transcript, hung=hung)
 
     # -- acting -----------------------------------------------------------------
 
@@ -248,7 +289,7 @@ class Program:
 
     def interrupt(self) -> None:
         """Do what Ctrl-C does: SIGINT; on Windows CTRL_BREAK_EVENT."""
-        self._signal(_INTERRUPT)
+        self._signal(INTERRUPT)
 
     def terminate(self) -> None:
         """Ask it to stop: SIGTERM; on Windows this kills."""
@@ -263,11 +304,20 @@ class Program:
 
         Afterwards `stdout` and `stderr` are complete. Raise Mismatch if it goes on.
         """
+        _, why = self._await(lambda: self._exit_code is not None, timeout, SLOW_REST)
         with self._changed:
-            self._changed.wait_for(lambda: self._exit_code is not None, timeout)
             if self._exit_code is not None:
                 return self._exit_code
-        raise self._mismatch("to end", f"no end within {timeout:g} s")
+        raise self.mismatch("to end", f"no end {why}", hung=True)
+
+    def has_ended(self) -> bool:
+        """Whether it is over."""
+        with self._changed:
+            return self._exit_code is not None
+
+    def listening_ports(self) -> set[int]:
+        """Return the TCP ports on which it, or what it has started, listens."""
+        return self._family.listening_ports()
 
     def descendants(self) -> list[psutil.Process]:
         """Return the living processes it started, also those that outlive it."""
@@ -298,6 +348,8 @@ class Program:
             self._stop_politely()
         self.kill_tree()
         self.close_stdin()
+        if self._control:
+            self._control.close()
         for thread in self._threads:
             thread.join(EXIT)
         left = [thread.name for thread in self._threads if thread.is_alive()]
@@ -306,7 +358,7 @@ class Program:
             raise RuntimeError(f"{self.name} cannot be stopped; left: {left}")
 
     def _stop_politely(self) -> None:
-        self._process.send_signal(_INTERRUPT)
+        self._process.send_signal(INTERRUPT)
         with self._changed:
             self._changed.wait_for(lambda: self._exit_code is not None, EXIT)
 
@@ -329,37 +381,3 @@ def _ending(code: int) -> str:
 def _measured() -> bool:
     """Coverage is being measured in children; it is saved only in an orderly exit."""
     return any(name.startswith("COVERAGE_PROCESS_") for name in os.environ)
-
-
-def _reachable(host: str) -> str:
-    """Return an address of this machine, whatever a program claims to listen on."""
-    if host in ("::", "::1"):
-        return "::1" if _has_ipv6_loopback() else "127.0.0.1"
-    return host if host.startswith("127.") else "127.0.0.1"
-
-
-def _has_ipv6_loopback() -> bool:
-    try:
-        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
-            probe.bind(("::1", 0))
-    except OSError:
-        return False
-    return True
-
-
-@contextlib.contextmanager
-def sigint_not_ignored() -> Iterator[None]:
-    """Start children that react to SIGINT even if we were started to ignore it.
-
-    `nohup` and `&` in scripts do that; an ignored signal is inherited. Only the main
-    thread may change it.
-    """
-    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-    if not ignored or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -63,6 +63,8 @@ def _what(event: Event) -> str:
         return event.kind + where + " " + quoted(bare(event.data), event.left_out)
     if event.kind == "ended":
         return f"end of the connection ({event.note})"
+    if event.kind == "noted":
+        return event.note
     return event.kind + (f": {event.note}" if event.note else "")
 
 
@@ -90,10 +92,4 @@ def _last_lines(output: bytes) -> str:
 
 def indented(lines: Iterable[str]) -> str:
     """Return the lines as one text, each four columns to the right."""
-    return "\n".join(f"    {line}" for line in lines)
-
-
-def full_text(events: Sequence[Event], programs: Iterable[ProgramState]) -> str:
-    """Return the conversation, then each program's output and how it ended."""
-    parts = ["The conversation:\n" + (conversation(events) or "  (nothing yet)")]
-    return "\n\n".join(parts + [program_text(state) for state in programs])
+    return "\n".join(f"    {line}".rstrip() for line in lines)

@@ -20,6 +20,7 @@ Kind = Literal[
     "signalled",  # note: the signal's name
     "killed",  # note: by whom, and what else was killed
     "exited",  # note: "exit code 0", "killed by SIGKILL"
+    "noted",  # note: what else to know, such as that the system is a harsh one
     # of a person, towards a peer
     "connected",
     "accepted",
@@ -54,14 +55,42 @@ class Event:
 
 
 @dataclass(frozen=True)
+class Call:
+    """One line of a stack: where a function stands."""
+
+    file: str  # as it is called in the exercise: mchat.py
+    line: int
+    function: str
+    source: str  # the line itself, without the blanks around it
+
+
+@dataclass(frozen=True)
+class ThreadState:
+    """Where one thread of a program stands; the innermost call is the last."""
+
+    name: str
+    calls: tuple[Call, ...]
+
+
+@dataclass(frozen=True)
 class ProgramState:
-    """What a program has printed so far and whether it still runs."""
+    """What a program has printed so far and how it fares."""
 
     name: str
     command: str  # as typed by a person: no folders
     ending: str  # "still running", "exit code 1", "killed by SIGKILL"
     stdout: bytes  # the last part of it
     stderr: bytes
+    printed: int = 0  # bytes on both streams, all in all
+    address: str = ""  # HOST:PORT of its ready line
+    busy: bool = False  # it uses a processor core for itself
+    threads: tuple[ThreadState, ...] = ()  # if it was asked where they stand
+    children: int = 0  # processes that it has started, and that live
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended."""
+        return self.ending == "still running"
 
 
 def shortened(data: bytes) -> tuple[bytes, int]:
@@ -81,7 +110,7 @@ class Transcript:
         self._count = 0
         self._first: list[Event] = []
         self._last: deque[Event] = deque(maxlen=EVENTS)
-        self._programs: list[Callable[[float], ProgramState]] = []
+        self._programs: list[Callable[[float, bool], ProgramState]] = []
 
     def record(
         self, actor: str, kind: Kind, peer: str = "", data: bytes = b"", note: str = ""
@@ -100,19 +129,22 @@ class Transcript:
         with self._lock:
             return [*self._first, *self._last]
 
-    def add_program(self, state: Callable[[float], ProgramState]) -> None:
-        """Let reports ask a program how it fares; `state` may wait so many seconds."""
+    def add_program(self, state: Callable[[float, bool], ProgramState]) -> None:
+        """Let reports ask a program how it fares, as `Program.state` tells it."""
         with self._lock:
             self._programs.append(state)
 
-    def programs(self, patience: float = 0.0) -> list[ProgramState]:
+    def programs(
+        self, patience: float = 0.0, *, stacks: bool = False
+    ) -> list[ProgramState]:
         """Ask every program how it fares, in the order they were started.
 
         One that still runs is given `patience` seconds to end and print last words.
+        With `stacks` it is also asked where its threads stand.
         """
         with self._lock:
             states = list(self._programs)
-        return [state(patience) for state in states]
+        return [state(patience, stacks) for state in states]
 
 
 class LineCutter:

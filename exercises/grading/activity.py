@@ -1,0 +1,82 @@
+"""Whether a program does anything, and how much: for waits that need not be long.
+
+Over loopback whatever a program sends has arrived when its send returns. So a program
+whose threads have all slept for a while, with nothing done in between, will not send
+what we are waiting for. And a thread that never waits shows by the processor time.
+"""
+
+import contextlib
+import sys
+import time
+from pathlib import Path
+
+import psutil
+
+LEAST = 0.3  # seconds; a shorter time says nothing about a share
+SLEEPING = "SsTtZXI"  # states of a Linux thread in which it will not run by itself
+
+
+class Activity:
+    """Watches one process and its children, from now on."""
+
+    def __init__(self, pid: int) -> None:
+        """Begin to watch. A process that is gone already counts as at rest."""
+        self._process: psutil.Process | None = None
+        with contextlib.suppress(psutil.Error):
+            self._process = psutil.Process(pid)
+        self._begun = self._changed = time.monotonic()
+        self._seen: object = None
+        self._cpu = self._cpu_used()
+
+    def resting(self) -> float:
+        """Return for how many seconds nothing has run, as far as we looked.
+
+        Look often: what happens between two looks shows only as that it happened.
+        """
+        seen = self._look()
+        if seen is None or seen != self._seen:
+            self._seen = seen
+            self._changed = time.monotonic()
+        return time.monotonic() - self._changed
+
+    def share(self) -> float:
+        """Return the processor time used since we began, as a share of the time."""
+        elapsed = time.monotonic() - self._begun
+        return (self._cpu_used() - self._cpu) / elapsed if elapsed > LEAST else 0.0
+
+    def _cpu_used(self) -> float:
+        with contextlib.suppress(psutil.Error):
+            if self._process:
+                times = self._process.cpu_times()
+                return times.user + times.system
+        return 0.0
+
+    def _look(self) -> object:
+        """Return what changes whenever a thread runs; None if one runs now."""
+        if self._process is None:
+            return "gone"
+        try:
+            family = [self._process, *self._process.children(recursive=True)]
+            looks = [_look_at(process) for process in family]
+        except (psutil.Error, OSError):
+            return "gone"
+        return None if None in looks else looks
+
+
+def _look_at(process: psutil.Process) -> object:
+    if sys.platform == "linux":
+        return _look_at_threads(process.pid)
+    return process.num_ctx_switches(), process.cpu_times()
+
+
+def _look_at_threads(pid: int) -> object:
+    """Return how often each thread was switched; None if one wants to run."""
+    looks = []
+    for status in Path(f"/proc/{pid}/task").glob("*/status"):
+        with contextlib.suppress(OSError):  # this thread has just ended
+            text = status.read_text(encoding="utf-8", errors="replace")
+            state = text.partition("\nState:\t")[2][:1]
+            if state not in SLEEPING:
+                return None
+            looks.append((status.parent.name, text[text.find("voluntary_ctxt") :]))
+    return sorted(looks)

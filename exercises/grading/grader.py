@@ -1,0 +1,253 @@
+"""What the tests of the exercises talk to: a harness that knows the step.
+
+    def test_everyone_else_hears_it(grader):
+        alice, bob = grader.join(grader.server(), "alice", "bob")
+        alice.send("hello")
+        bob.hears("hello")
+
+Every program runs from a fresh copy of the student's files and nothing else. What the
+step leaves open is left open here: line ends, any prefix before what somebody says,
+and notices (lines that begin with "* ") at any time.
+"""
+
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+
+import psutil
+
+from grading.control import Control
+from grading.deadlines import LINE, Deadline
+from grading.diagnosis import unhandled_errors
+from grading.harness import Harness
+from grading.mismatch import matched
+from grading.people import ANY_LINE, Listener, Person
+from grading.program import Program
+from grading.ready import Address
+from grading.rendering import quoted
+from grading.steps import Step
+
+__tracebackhide__ = True  # pytest then shows the test's line, not ours
+
+GREETING = re.compile(r"\* .*")
+NOTICE = b"* "
+HARSH = "runs on a harsh system: threads switch often, recv and send move few bytes"
+MEASURE = 0.15  # seconds of processor time that we burn to compare with
+WORDS = ("amber", "birch", "coral", "ember", "flint", "grove", "heron", "lemon")
+
+
+class Missing(AssertionError):
+    """A file of the step was not handed in. str() is a line for its author."""
+
+    def __init__(self, step: Step, name: str) -> None:
+        super().__init__(f"{step.name}/{name} is missing, so there is nothing to grade")
+        self.name = name
+
+
+class Member(Person):
+    """A person who knows what lines look like in these exercises."""
+
+    def hears(self, text: str, timeout: float = LINE) -> str:
+        """Expect the next thing said to be `text`, behind any prefix; return the line.
+
+        Notices before it are skipped; `notices` counts them.
+        """
+        wording = f"to hear {quoted(text.encode())} next"
+        return self._spoken(_behind_prefix(text), wording, timeout)
+
+    def hears_nothing_before(self, text: str, say: Callable[[], object]) -> str:
+        """Prove that nothing was said to this person: a fence, see `Person`.
+
+        `say` must make the program send `text` on the path of the unwanted line.
+        """
+        say()
+        wording = f"to hear nothing before {quoted(text.encode())}"
+        return self._spoken(_behind_prefix(text), wording)
+
+    def hears_at_last(self, text: str) -> str:
+        """Expect that `text` is said sooner or later; return the line."""
+        wording = f"to hear {quoted(text.encode())} sooner or later"
+        return self.expect_eventually(_behind_prefix(text), wording=wording)[0]
+
+    def hears_something(self) -> str:
+        """Expect that something is said; return the line."""
+        return self._spoken(ANY_LINE, "to hear something")
+
+    def hears_line(self, line: str, why: str = "") -> str:
+        """Expect the next thing said to be exactly this line, prefix and all."""
+        wording = f"to hear {quoted(line.encode())} next{why and f', {why}'}"
+        return self._spoken(re.compile(re.escape(line)), wording)
+
+    def _spoken(
+        self, pattern: re.Pattern[str], wording: str, timeout: float = LINE
+    ) -> str:
+        deadline = Deadline(timeout)
+        while (line := self._line(deadline)) is not None and line.startswith(NOTICE):
+            self._past.append(line)
+            self._notices.append(line)
+        if line is None:
+            raise self.mismatch(wording, self._nothing(deadline))
+        match = matched(pattern, line)
+        if not match:
+            raise self.mismatch(wording, quoted(line))
+        self._past.append(line)
+        return match[0]
+
+    def is_told(
+        self, pattern: str, wording: str, timeout: float = LINE
+    ) -> re.Match[str]:
+        """Expect a notice, a line that begins with "* ", like the regex `pattern`.
+
+        Other notices before it are skipped; anything that is no notice is a mismatch.
+        """
+        deadline = Deadline(timeout)
+        while (line := self._line(deadline)) is not None and line.startswith(NOTICE):
+            self._past.append(line)
+            self._notices.append(line)
+            if match := matched(re.compile(rf"\* (?:{pattern})"), line):
+                return match
+        got = quoted(line) if line is not None else self._nothing(deadline)
+        raise self.mismatch(wording, got)
+
+    def notices(self, pattern: str) -> int:
+        """Return how many notices so far were like the regex `pattern`."""
+        wanted = re.compile(rf"\* (?:{pattern})")
+        return sum(matched(wanted, line) is not None for line in self._notices)
+
+
+def _behind_prefix(text: str) -> re.Pattern[str]:
+    return re.compile(rf"(?:.*\W)?{re.escape(text)}")
+
+
+class Grader(Harness):
+    """A harness whose programs are those of one submission for one step."""
+
+    person = Member
+
+    def __init__(self, step: Step, source: Path, seed: int) -> None:
+        """Copy the files of `step` from `source`, the folder of the submission.
+
+        `seed` chooses the words people say, and what happens on a harsh system.
+        """
+        self.folder = Path(tempfile.mkdtemp(prefix="grading-"))
+        super().__init__(self.folder)
+        self._cleanup.callback(shutil.rmtree, self.folder, ignore_errors=True)
+        self._step = step
+        self._source = source
+        self._random = Random(seed)
+        self._programs: list[Program] = []
+        self._copied = False
+
+    # -- programs ---------------------------------------------------------------
+
+    def server(
+        self, *args: object, port: int = 0, harsh: bool = False, ready: bool = True
+    ) -> Program:
+        """Start `mchat.py --port PORT`; wait until it is ready, unless told not to."""
+        program = self.run("mchat.py", "--port", port, *args, harsh=harsh)
+        if ready:
+            program.wait_ready()
+            self._check_ready_line(program)
+        return program
+
+    def client(self, to: Listener | Address, *, harsh: bool = False) -> Program:
+        """Start `chat.py HOST PORT`; do not wait for anything."""
+        address = to.address if isinstance(to, Listener) else to
+        return self.run("chat.py", *address, harsh=harsh)
+
+    def run(self, name: str, *args: object, harsh: bool = False) -> Program:
+        """Start a program of the student's; raise Missing if it was not handed in."""
+        self._copy_files()
+        seed = self._random.randrange(1, 2**31) if harsh else 0
+        control = Control(seed)
+        self._cleanup.callback(control.close)
+        program = self.start(name, *args, ready=False, control=control)
+        if harsh:
+            self.transcript.record(program.name, "noted", note=HARSH)
+        self._programs.append(program)
+        return program
+
+    def _copy_files(self) -> None:
+        if self._copied:
+            return
+        for name in self._step.files:
+            if not (self._source / name).is_file():
+                raise Missing(self._step, name)
+            shutil.copyfile(self._source / name, self.folder / name)
+        for name in self._step.given:
+            theirs = self._source / name
+            ours = self._step.folder / name
+            shutil.copyfile(theirs if theirs.is_file() else ours, self.folder / name)
+        self._copied = True
+
+    def _check_ready_line(self, program: Program) -> None:
+        """Expect that it really listens there, and no other program instead."""
+        assert program.address is not None
+        port = program.address[1]
+        ports = sorted(program.listening_ports())
+        if port not in ports:
+            got = f"a listener on port {ports}" if ports else "no listener at all"
+            raise program.mismatch(f"to listen on port {port}, as it said", got)
+
+    # -- people -----------------------------------------------------------------
+
+    def join(self, server: Program, *names: str) -> list[Member]:
+        """Connect people who are greeted: from then on each one hears everything."""
+        return [self.enter(server, name) for name in names]
+
+    def enter(self, server: Program, name: str, receive_buffer: int = 0) -> Member:
+        """Connect one person and expect a greeting, a line that begins with "* "."""
+        person = self.connect(server, name, receive_buffer)
+        assert isinstance(person, Member)
+        person.expect(GREETING, wording='a greeting, a line that begins with "* "')
+        return person
+
+    def words(self, count: int) -> list[str]:
+        """Return things to say that differ from each other, and from run to run."""
+        return [
+            f"{self._random.choice(WORDS)} {self._random.randrange(1000)} {number}"
+            for number in range(count)
+        ]
+
+    def word(self) -> str:
+        """Return something to say."""
+        return f"{self._random.choice(WORDS)} {self._random.randrange(100_000)}"
+
+    # -- expectations about programs --------------------------------------------
+
+    def expect_rest(self, program: Program) -> None:
+        """Expect that it waits, now that nothing happens, instead of going round.
+
+        We burn some processor time ourselves: on a machine however busy, a loop that
+        never waits gets about as much meanwhile, and a program that waits gets none.
+        """
+        before = _cpu_time(program)
+        begun = time.process_time()
+        while time.process_time() - begun < MEASURE:
+            sum(range(10_000))
+        used = _cpu_time(program) - before
+        if used > MEASURE / 3:
+            expected = "to wait, as nothing happens"
+            raise program.mismatch(expected, "a loop that never waits", hung=True)
+
+    def finish(self) -> None:
+        """Expect that no program has failed unnoticed, or left something behind."""
+        for program in self._programs:
+            if errors := list(unhandled_errors(program.state())):
+                raise program.mismatch("to catch its errors", errors[0])
+            family = program.descendants() if program.has_ended() else []
+            if family:
+                got = f"its end, with {len(family)} processes left behind"
+                raise program.mismatch("to end with all that it has started", got)
+
+
+def _cpu_time(program: Program) -> float:
+    try:
+        times = psutil.Process(program.pid).cpu_times()
+    except psutil.Error:
+        return 0.0
+    return times.user + times.system

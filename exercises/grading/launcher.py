@@ -1,0 +1,174 @@
+"""Runs a student's program inside its own process, so that we can look into it.
+
+    python -E -u launcher.py CONTROL_PORT SEED PROGRAM [ARGUMENT ...]
+
+The program runs as `__main__`, as if started by itself. Beside it a thread, which
+`threading` does not know of, answers through CONTROL_PORT where all threads stand.
+
+With a SEED other than 0 the program runs on a harsh system. Threads are switched as
+often as can be, in the middle of the student's functions, and `recv` and `send` move
+few bytes at a time. All of this may happen on any system at any time; here it happens
+every time, so that a mistake shows now and not in front of an audience.
+
+This module runs before the program: it imports little (not even pathlib), and nothing
+of ours.
+"""
+
+from __future__ import annotations
+
+import _thread
+import os
+import sys
+
+TYPE_CHECKING = False  # type checkers take it for True; spares importing typing
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import CodeType, FrameType, TracebackType
+    from typing import Any
+
+SWITCH_INTERVAL = 1e-6  # seconds; the default is 0.005
+LONGEST_YIELD = 200e-6  # seconds; long enough for another thread to get in between
+SIZES = (1, 2, 3, 5, 1000)  # bytes that recv or send may move at once
+
+
+def main() -> None:
+    """Run the program named on the command line."""
+    port, seed, path, *arguments = sys.argv[1:]
+    folder = os.path.dirname(os.path.abspath(path))  # noqa: PTH100, PTH120
+    sys.argv[:] = [path, *arguments]
+    sys.path[0] = folder
+    sys.excepthook = _excepthook
+    if int(port):
+        _answer_questions(int(port))
+    if int(seed):
+        be_harsh(folder, int(seed))
+    module = type(sys)("__main__")
+    module.__file__ = path
+    sys.modules["__main__"] = module
+    exec(_compiled(path), vars(module))  # the student's program, in its own process
+
+
+def _compiled(path: str) -> CodeType:
+    with open(path, "rb") as file:  # noqa: PTH123
+        return compile(file.read(), path, "exec", dont_inherit=True)
+
+
+def _excepthook(
+    kind: type[BaseException], exc: BaseException, trace: TracebackType | None
+) -> None:
+    """Print a traceback that begins with the program, not with this file."""
+    while trace and trace.tb_frame.f_code.co_filename == __file__:
+        trace = trace.tb_next
+    sys.__excepthook__(kind, exc, trace)
+
+
+# ------------------------------------------------------------- where threads stand
+
+
+def _answer_questions(port: int) -> None:
+    import socket
+
+    sock = socket.socket()
+    try:
+        sock.connect(("127.0.0.1", port))
+    except OSError:
+        return  # the grader is gone, so nobody will ask
+    _thread.start_new_thread(_answer, (sock.recv, sock.sendall))
+
+
+def _answer(recv: Callable[[int], bytes], sendall: Callable[[bytes], None]) -> None:
+    try:
+        while recv(1):
+            sendall(_stacks().encode(errors="replace") + b"\n")
+    except OSError:
+        pass  # one of the two is at its end
+
+
+def _stacks() -> str:
+    """Return rows `NAME TAB FILE TAB LINE TAB FUNCTION`, innermost call last."""
+    threading = sys.modules.get("threading")
+    known: dict[int, Any] = getattr(threading, "_active", {})
+    rows = []
+    for number, frame in sys._current_frames().items():
+        if number == _thread.get_ident():
+            continue
+        name = known[number].name if number in known else f"thread {number}"
+        rows += [f"{name}\t{row}" for row in _rows(frame)]
+    return "\n".join(rows) + "\n"
+
+
+def _rows(frame: FrameType | None) -> list[str]:
+    rows: list[str] = []
+    while frame:
+        code = frame.f_code
+        if code.co_filename != __file__:
+            rows.append(f"{code.co_filename}\t{frame.f_lineno}\t{code.co_name}")
+        frame = frame.f_back
+    return rows[::-1]
+
+
+# ------------------------------------------------------------------ a harsh system
+
+
+def be_harsh(folder: str, seed: int) -> None:
+    """Switch threads often, inside functions of files in `folder`; cut transfers."""
+    import socket
+    import threading
+    import time
+
+    chance = Chance(seed)
+    sys.setswitchinterval(SWITCH_INTERVAL)
+
+    def on_line(frame: FrameType, event: str, arg: object) -> Any:
+        if event == "line" and chance.below(4) == 0:
+            time.sleep(LONGEST_YIELD * chance.below(8) / 8)
+        return on_line
+
+    def on_call(frame: FrameType, event: str, arg: object) -> Any:
+        name = frame.f_code.co_filename
+        ours = name == sys.argv[0] or name.startswith(folder)
+        return on_line if ours else None
+
+    threading.settrace(on_call)
+    sys.settrace(on_call)
+    _cut_short(socket.socket, chance)
+
+
+def _cut_short(cls: Any, chance: Chance) -> None:
+    """Let `recv` and `send` move fewer bytes than they could: socket(7) allows it."""
+    recv, recv_into, send = cls.recv, cls.recv_into, cls.send
+
+    def short_recv(self: Any, size: int, *flags: int) -> Any:
+        return recv(self, min(size, chance.size()), *flags)
+
+    def short_recv_into(self: Any, buffer: Any, size: int = 0, *flags: int) -> Any:
+        whole = size or len(memoryview(buffer).cast("B"))
+        return recv_into(self, buffer, min(whole, chance.size()), *flags)
+
+    def short_send(self: Any, data: Any, *flags: int) -> Any:
+        return send(self, memoryview(data).cast("B")[: chance.size()], *flags)
+
+    cls.recv, cls.recv_into, cls.send = short_recv, short_recv_into, short_send
+
+
+class Chance:
+    """Numbers that look random; the same seed gives the same ones.
+
+    `random` would do as well, but its import takes longer than most programs run.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._state = seed
+
+    def below(self, limit: int) -> int:
+        """Return a number from 0 to `limit` - 1."""
+        self._state = (self._state * 6364136223846793005 + 1442695040888963407) % 2**64
+        return (self._state >> 33) % limit
+
+    def size(self) -> int:
+        """Return how many bytes may be moved at once."""
+        return SIZES[self.below(len(SIZES))]
+
+
+if __name__ == "__main__":
+    main()

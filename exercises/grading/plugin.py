@@ -1,0 +1,240 @@
+"""The grader as a pytest plugin: options, points, reports, and the memory of them.
+
+    pytest exercises/05_broadcast        one step, in place
+    pytest exercises                     all steps
+    pytest exercises --submission DIR    the same for a folder laid out like exercises/
+    pytest exercises --solutions         the kit's own solutions
+    pytest exercises --report DIR        a page and pictures besides
+
+What is here only connects: `manifest` knows the tests, `grader` runs them, `report`
+tells failures, `points` counts, `progress` remembers.
+"""
+
+import os
+import zlib
+from collections.abc import Generator, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from grading import progress
+from grading.fixtures import no_threads_left
+from grading.grader import Grader, Missing
+from grading.manifest import Expected, expected_tests
+from grading.mismatch import Mismatch
+from grading.points import StepResult, TestResult, points_table, step_result
+from grading.report import story_text
+from grading.steps import EXERCISES, Step, all_steps, step_of
+from grading.story import Story
+
+SOLUTIONS = EXERCISES.parent / "tests" / "solutions"
+
+_step_key = pytest.StashKey[Step]()
+
+
+# ------------------------------------------------------------------------- options
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options of the grader."""
+    group = parser.getgroup("exercises", "grading the exercises")
+    group.addoption(
+        "--submission",
+        metavar="DIR",
+        help="grade the files in DIR, laid out like exercises/, instead of your own",
+    )
+    group.addoption(
+        "--solutions", action="store_true", help="grade the kit's own solutions"
+    )
+    group.addoption(
+        "--report", metavar="DIR", help="also write an HTML page and pictures to DIR"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the marks known, and collect results in the process that reports."""
+    for line in ("points(n): what a test is worth", "hint(n): the TODO it is about"):
+        config.addinivalue_line("markers", line)
+    if not hasattr(config, "workerinput"):  # that is: not in a worker of xdist
+        config.pluginmanager.register(Scoreboard(config), "scoreboard")
+
+
+def source_of(config: pytest.Config) -> Path:
+    """Return the folder that holds the graded files of all steps."""
+    said = config.getoption("submission")
+    if config.getoption("solutions"):
+        if said:
+            raise pytest.UsageError("--solutions and --submission exclude each other")
+        said = os.fspath(SOLUTIONS)
+    if not said:
+        return EXERCISES
+    folder: Path = config.invocation_params.dir / said
+    if not folder.is_dir():
+        raise pytest.UsageError(f"there is no folder {said} to grade")
+    return folder
+
+
+def pytest_collection(session: pytest.Session) -> None:
+    """Refuse wrong options before anything runs."""
+    source_of(session.config)
+
+
+# ------------------------------------------------------------------------ the tests
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Note which tests belong to a step."""
+    known: dict[Path, Step | None] = {}
+    for item in items:
+        if item.path not in known:
+            known[item.path] = step_of(item.path)
+        if step := known[item.path]:
+            item.stash[_step_key] = step
+
+
+@pytest.fixture
+def grader(request: pytest.FixtureRequest) -> Iterator[Grader]:
+    """Give a harness that runs the student's programs, and leaves nothing behind."""
+    step = request.node.stash[_step_key]
+    source = source_of(request.config) / step.name
+    with no_threads_left(), Grader(step, source, _seed(request.node.nodeid)) as grader:
+        yield grader
+
+
+def _seed(test: str) -> int:
+    """Return a number that differs from test to test, and by GRADING_SEED."""
+    return zlib.crc32(f"{test} {os.environ.get('GRADING_SEED', '')}".encode())
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]:
+    """Let a test fail whose program failed without the test noticing."""
+    result = yield
+    if isinstance(grader := pyfuncitem.funcargs.get("grader"), Grader):
+        grader.finish()
+    return result
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Say in the report what was earned; replace a failure by the story of it."""
+    report = yield
+    step = item.stash.get(_step_key, None)
+    if step is None or (report.when != "call" and not report.failed):
+        return report
+    expected = next(e for e in expected_tests(step) if e.test == item.name)
+    # A plain dictionary: so it survives the way from a worker of xdist to us.
+    facts: dict[str, Any] = {"step": step.name, "test": item.name, "missing": ""}
+    facts["earned"] = expected.points if report.passed else 0
+    error = call.excinfo.value if call.excinfo else None
+    if isinstance(error, Missing):
+        report.longrepr = str(error)
+        facts["missing"] = error.name
+    elif isinstance(error, Mismatch):
+        story = _complete(error.story, step, expected, item.config)
+        report.longrepr = story_text(story)
+        facts["story"] = story.to_dict()
+    report.__dict__["grading"] = facts
+    report.user_properties.append(("points", facts["earned"]))
+    report.user_properties.append(("max_points", expected.points))
+    return report
+
+
+def _complete(
+    story: Story, step: Step, expected: Expected, config: pytest.Config
+) -> Story:
+    """Add what is known of the test."""
+    levels = step.hints().get(expected.todo, [])
+    folder = os.path.relpath(
+        source_of(config) / step.name, config.invocation_params.dir
+    )
+    return replace(
+        story,
+        step=step.name,
+        test=expected.test,
+        shows=expected.shows,
+        points=expected.points,
+        folder=folder,
+        hint=levels[0] if levels else "",
+        todo=expected.todo,
+    )
+
+
+# ---------------------------------------------------------------------- the results
+
+
+class Scoreboard:
+    """Collects what was earned, wherever it ran, and tells it at the end."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        """Know nothing yet."""
+        self._config = config
+        self._facts: dict[tuple[str, str], dict[str, Any]] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Remember the last word on each test: an error afterwards takes it back."""
+        if facts := getattr(report, "grading", None):
+            self._facts[facts["step"], facts["test"]] = facts
+
+    def pytest_terminal_summary(
+        self, terminalreporter: pytest.TerminalReporter
+    ) -> None:
+        """Print the table of points; write the page, if one is wanted."""
+        results = self._step_results()
+        if not results:
+            return
+        terminalreporter.section("points")
+        terminalreporter.write_line(points_table(results))
+        if folder := self._config.getoption("report"):
+            from grading import pages
+
+            page = pages.write(
+                self._config.invocation_params.dir / folder, results, self._stories()
+            )
+            terminalreporter.write_line(f"\nThe report is in {page}")
+
+    def pytest_sessionfinish(self) -> None:
+        """Remember what was reached, if it is the student's own folder."""
+        if self._facts and source_of(self._config) == EXERCISES:
+            progress.update(self._results())
+
+    def _results(self) -> dict[Step, list[TestResult]]:
+        """Return a verdict for each expected test of the steps that were asked for."""
+        return {
+            step: [self._result(step, expected) for expected in expected_tests(step)]
+            for step in _asked_for(self._config)
+        }
+
+    def _result(self, step: Step, expected: Expected) -> TestResult:
+        facts = self._facts.get((step.name, expected.test))
+        return TestResult(
+            step=step.name,
+            test=expected.test,
+            points=expected.points,
+            passed=bool(facts and facts["earned"]),
+            ran=facts is not None,
+            missing=facts["missing"] if facts else "",
+            todo=expected.todo,
+        )
+
+    def _step_results(self) -> list[StepResult]:
+        return [step_result(step, tests) for step, tests in self._results().items()]
+
+    def _stories(self) -> list[Story]:
+        found = sorted(self._facts.items())
+        return [Story.from_dict(f["story"]) for _, f in found if "story" in f]
+
+
+def _asked_for(config: pytest.Config) -> list[Step]:
+    """Return the steps that the command line names, by file or by folder."""
+    here = config.invocation_params.dir
+    named = [(here / word.partition("::")[0]).resolve() for word in config.args]
+    return [
+        step
+        for step in all_steps()
+        if any(path == step.grader or path in step.grader.parents for path in named)
+    ]
