@@ -1,6 +1,5 @@
 """The commands with which a failed test is seen by hand; those for a shell are run."""
 
-import os
 import shutil
 import socket
 import subprocess
@@ -166,10 +165,11 @@ def test_what_is_hard_to_type_is_pasted() -> None:
 
 def test_who_reads_no_more_is_stopped() -> None:
     """A stopped nc reads nothing, and its buffers fill up."""
-    hand = lines(("alice", "connected", "mchat"), ("alice", "stalled", "mchat"))
-    assert hand[2] == (
-        "2. Window 1 (alice), press Ctrl-Z: now nc reads no more (fg goes on)"
-    )
+    rows: list[Row] = [("alice", "connected", "mchat"), ("alice", "stalled", "mchat")]
+    assert lines(*rows, ("alice", "closed", "mchat"))[2:4] == [
+        "2. Window 1 (alice), press Ctrl-Z: now nc reads no more (fg goes on)",
+        "3. Window 1 (alice), type: kill -KILL %1",
+    ]
 
 
 def test_other_signals_come_from_another_window() -> None:
@@ -280,6 +280,7 @@ def test_shortened_data_becomes_as_much_of_its_kind(
     assert run(commands(*rows)[0]) == written
 
 
+@needs_sh
 def test_reset_is_done_by_python() -> None:
     """The command resets a real connection, after it has sent what was sent."""
     data = b'it\'s "$HOME" `\\ %\n'
@@ -294,10 +295,7 @@ def test_reset_is_done_by_python() -> None:
         listener.settimeout(LINE)
         here = command.replace("5000", str(listener.getsockname()[1]))
         here = here.replace("python ", f"'{sys.executable}' ", 1)
-        program = subprocess.Popen(
-            ["/bin/sh", "-c", here] if os.name == "posix" else here,
-            stdin=subprocess.PIPE,
-        )
+        program = subprocess.Popen(["/bin/sh", "-c", here], stdin=subprocess.PIPE)
         with program, listener.accept()[0] as sock:
             sock.settimeout(LINE)
             assert sock.recv(len(data), socket.MSG_WAITALL) == data

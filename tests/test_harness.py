@@ -203,7 +203,7 @@ def test_program_that_dies_at_start_is_quoted(harness: Harness, write: Write) ->
     with pytest.raises(Mismatch) as caught:
         harness.start(path)
     report = str(caught.value)
-    assert caught.value.got == "its end first: exit code 1"
+    assert caught.value.story.got == "its end: exit code 1"
     assert "AttributeError: module 'socket' has no attribute 'sock'" in report
     assert "broken printed nothing on stdout" in report
 
@@ -216,7 +216,7 @@ def test_program_that_never_says_it_is_ready(harness: Harness, write: Write) -> 
     program.expect_output("Listening!")
     with pytest.raises(Mismatch, match="listening on HOST:PORT") as caught:
         program.wait_ready(timeout=SHORT)
-    assert caught.value.got == "nothing like it within 0.3 s"
+    assert caught.value.story.got == "nothing like it within 0.3 s"
     assert "mute (python -E -u mute.py): still running" in str(caught.value)
     assert "    Listening!" in str(caught.value)
 
@@ -494,8 +494,8 @@ def test_fence_proves_absence(harness: Harness, write: Write) -> None:
     twice.expect("hi")
     with pytest.raises(Mismatch) as caught:
         twice.expect_nothing_before("fence", lambda: twice.send("fence"))
-    assert caught.value.expected == 'nothing before the line "fence"'
-    assert caught.value.got == r'"hi\n"'
+    assert caught.value.story.expected == 'nothing before the line "fence"'
+    assert caught.value.story.got == r'"hi\n"'
 
     once = harness.connect(harness.start(write("echo.py", ECHO)), "bob")
     once.send("hi")
@@ -510,8 +510,8 @@ def test_expect_eventually_skips_and_counts(harness: Harness, write: Write) -> N
     alice.expect_eventually("2")
     with pytest.raises(Mismatch) as caught:
         alice.expect_eventually("4", timeout=SHORT)
-    assert caught.value.got == "1 other lines, then nothing within 0.3 s"
-    assert caught.value.received == [b"1\n", b"2\n", b"3\n"]
+    assert caught.value.story.got == "1 other lines, then nothing within 0.3 s"
+    assert caught.value.story.received == (b"1\n", b"2\n", b"3\n")
 
 
 def test_missing_line_end_is_named(harness: Harness, write: Write) -> None:
@@ -529,7 +529,7 @@ run(serve)
     alice.send("hi")
     with pytest.raises(Mismatch) as caught:
         alice.expect("hi", timeout=SHORT)
-    assert caught.value.got == '"hi" without a line end, then nothing more within 0.3 s'
+    assert caught.value.story.got == '"hi" without a line end, then nothing more within 0.3 s'
 
 
 def test_server_crash_is_quoted(harness: Harness, write: Write) -> None:
@@ -539,7 +539,7 @@ def test_server_crash_is_quoted(harness: Harness, write: Write) -> None:
     alice.send("hi")
     with pytest.raises(Mismatch, match="AttributeError: 'bytes'") as caught:
         alice.expect("hi")
-    assert caught.value.got == "the end of the connection (FIN)"
+    assert caught.value.story.got == "the end of the connection (FIN)"
     assert "exited: exit code 1" in str(caught.value)
 
 
@@ -622,22 +622,33 @@ REPORT = r"""
 alice expected the line "hello" next
 but got "HELLO\n"
 
-The last lines alice had got before:
+The last lines that alice had got before
     "* welcome, café\r\n"
 
-The conversation:
-  1  TIME  shout           started: python -E -u shout.py --port 0
-  2  TIME  shout           printed "listening on 127.0.0.1:PORT"
-  3  TIME  alice -> shout  connected
-  4  TIME  alice <- shout  "* welcome, café\r\n"
-  5  TIME  alice -> shout  "hello\n"
-  6  TIME  alice <- shout  "HELLO\n"
-  7  TIME  alice           expected: the line "hello" next, but got "HELLO\n"
+The conversation
+      1  TIME  shout           started: python -E -u shout.py --port 0
+      2  TIME  shout           printed "listening on 127.0.0.1:PORT"
+      3  TIME  alice -> shout  connected
+      4  TIME  alice <- shout  "* welcome, café\r\n"
+      5  TIME  alice -> shout  "hello\n"
+      6  TIME  alice <- shout  "HELLO\n"
+      7  TIME  alice           expected: the line "hello" next, but got "HELLO\n"
 
-shout (python -E -u shout.py --port 0): still running
-shout printed on stdout:
-    listening on 127.0.0.1:PORT
-shout printed nothing on stderr.
+Who sent what to whom
+       alice                      shout
+    2    |                          * prints "listening on 127.0.0.1:PORT"
+    3    |-------- connects ------->|
+    4    |<- "* welcome, café\r\n" -|
+    5    |------- "hello\n" ------->|
+    6    |<------- "HELLO\n" -------|
+    7    X expected the line "hello" next
+         | but got "HELLO\n"        |
+
+How shout fares
+    shout (python -E -u shout.py --port 0): still running
+    shout printed on stdout:
+        listening on 127.0.0.1:PORT
+    shout printed nothing on stderr.
 """
 
 
@@ -650,7 +661,7 @@ def test_report_of_a_mismatch_word_for_word(harness: Harness, write: Write) -> N
     with pytest.raises(Mismatch) as caught:
         alice.expect("hello")
     assert without_times(str(caught.value)) == REPORT.strip()
-    assert caught.value.who == "alice"
+    assert caught.value.story.who == "alice"
     assert caught.value.transcript is harness.transcript
 
 
@@ -700,7 +711,7 @@ def test_pytest_reports_tell_the_story_once(harness: Harness, write: Write) -> N
     program.wait_exit(timeout=patient(20))
     mismatch, other = program.stdout.split("test_other_failure ___")
     mismatch = mismatch.split("test_mismatch ___")[1]
-    assert mismatch.count("The conversation:") == other.count("The conversation:") == 1
+    assert mismatch.count("The conversation\n") == other.count("The conversation\n") == 1
     assert 'alice.expect("hello")' in mismatch
     assert "people.py" not in mismatch
     assert "threads left running after the test: [<Thread(lost" in program.stdout

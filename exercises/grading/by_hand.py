@@ -23,17 +23,9 @@ RUN = 3  # more lines typed in a row by one person are summed up
 PIECES = 8  # that one command sends; more of them are more of the same
 SAID = 200  # characters of the last line, which says what to look for
 
-
 OWN_ACTS: set[Kind] = {"sent", "half-closed", "closed", "reset", "stalled"}
 ACTS: set[Kind] = OWN_ACTS | {"connected", "started", "typed", "signalled"}
 LISTEN = f"some kinds of nc want -l -p {PORT}"
-
-# Python without double quotes, so that it can stand between them.
-IMPORT = "import socket, struct"
-CONNECT = [f"s = socket.create_connection(('{HOST}', {PORT}))"]
-ACCEPT = [f"l = socket.create_server(('{HOST}', {PORT}))", "s, _ = l.accept()"]
-LINGER_0 = "socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0)"
-RESET = [f"s.setsockopt({LINGER_0})", "s.close()"]
 
 
 @dataclass(frozen=True)
@@ -225,6 +217,8 @@ def _session_steps(session: _Session, events: Sequence[Event]) -> Iterator[_Step
         elif event.kind == "stalled":
             what = "press Ctrl-Z: now nc reads no more (fg goes on)"
             yield _Step(event.number, opened.actor, what)
+        elif any(act.kind == "stalled" for act in session.acts):
+            yield _Step(event.number, opened.actor, typed="kill -KILL %1")
         elif not _left_by_itself(session.acts[:count]):
             yield _Step(event.number, opened.actor, "press Ctrl-C")
 

@@ -14,6 +14,7 @@ PORT = 5000
 
 SAFE = re.compile(r"[\w .,:/-]+\n?", re.ASCII)  # needs no escape anywhere
 
+# Python without double quotes, so that it can stand between them.
 IMPORT = "import socket, struct"
 CONNECT = [f"s = socket.create_connection(('{HOST}', {PORT}))"]
 ACCEPT = [f"l = socket.create_server(('{HOST}', {PORT}))", "s, _ = l.accept()"]
