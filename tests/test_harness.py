@@ -529,7 +529,10 @@ run(serve)
     alice.send("hi")
     with pytest.raises(Mismatch) as caught:
         alice.expect("hi", timeout=SHORT)
-    assert caught.value.story.got == '"hi" without a line end, then nothing more within 0.3 s'
+    assert (
+        caught.value.story.got
+        == '"hi" without a line end, then nothing more within 0.3 s'
+    )
 
 
 def test_server_crash_is_quoted(harness: Harness, write: Write) -> None:
@@ -711,7 +714,9 @@ def test_pytest_reports_tell_the_story_once(harness: Harness, write: Write) -> N
     program.wait_exit(timeout=patient(20))
     mismatch, other = program.stdout.split("test_other_failure ___")
     mismatch = mismatch.split("test_mismatch ___")[1]
-    assert mismatch.count("The conversation\n") == other.count("The conversation\n") == 1
+    assert (
+        mismatch.count("The conversation\n") == other.count("The conversation\n") == 1
+    )
     assert 'alice.expect("hello")' in mismatch
     assert "people.py" not in mismatch
     assert "threads left running after the test: [<Thread(lost" in program.stdout

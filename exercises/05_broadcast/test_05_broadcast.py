@@ -67,18 +67,19 @@ def test_dead_listener_silences_nobody(grader: Grader) -> None:
 
 @pytest.mark.points(1)
 @pytest.mark.hint(1)
-def test_who_has_left_is_forgotten(grader: Grader) -> None:
-    """After people have come and gone, those who are here hear and are heard."""
+def test_only_who_has_left_is_forgotten(grader: Grader) -> None:
+    """When somebody leaves, those who stay go on hearing each other."""
     server = grader.server()
     (alice,) = grader.join(server, "alice")
     for number in range(5):
-        (guest,) = grader.join(server, f"guest {number}")
-        word, answer = grader.words(2)
-        alice.send(word)
-        guest.hears(word)
-        guest.send(answer)
-        alice.hears(answer)
+        guest, bob = grader.join(server, f"guest {number}", f"bob {number}")
         guest.close()
+        for word in grader.words(3):
+            alice.send(word)
+            bob.hears(word)
+        word = grader.word()
+        bob.send(word)
+        alice.hears(word)
 
 
 @pytest.mark.points(2)

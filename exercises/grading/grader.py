@@ -133,7 +133,7 @@ class Grader(Harness):
 
         `seed` chooses the words people say, and what happens on a harsh system.
         """
-        self.folder = Path(tempfile.mkdtemp(prefix="grading-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="grading-")).resolve()
         super().__init__(self.folder)
         self._cleanup.callback(shutil.rmtree, self.folder, ignore_errors=True)
         self._step = step

@@ -23,6 +23,7 @@ import sys
 TYPE_CHECKING = False  # type checkers take it for True; spares importing typing
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from traceback import TracebackException
     from types import CodeType, FrameType, TracebackType
     from typing import Any
 
@@ -34,10 +35,11 @@ SIZES = (1, 2, 3, 5, 1000)  # bytes that recv or send may move at once
 def main() -> None:
     """Run the program named on the command line."""
     port, seed, path, *arguments = sys.argv[1:]
-    folder = os.path.dirname(os.path.abspath(path))  # noqa: PTH100, PTH120
     sys.argv[:] = [path, *arguments]
+    path = os.path.abspath(path)  # noqa: PTH100
+    folder = os.path.dirname(path)  # noqa: PTH120
     sys.path[0] = folder
-    sys.excepthook = _excepthook
+    _show_errors(folder)
     if int(port):
         _answer_questions(int(port))
     if int(seed):
@@ -53,13 +55,52 @@ def _compiled(path: str) -> CodeType:
         return compile(file.read(), path, "exec", dont_inherit=True)
 
 
-def _excepthook(
-    kind: type[BaseException], exc: BaseException, trace: TracebackType | None
-) -> None:
-    """Print a traceback that begins with the program, not with this file."""
-    while trace and trace.tb_frame.f_code.co_filename == __file__:
-        trace = trace.tb_next
-    sys.__excepthook__(kind, exc, trace)
+# ------------------------------------------------------------------------- errors
+
+
+def _show_errors(folder: str) -> None:
+    """Show errors that nothing catches as if the program ran by itself.
+
+    That is: without frames of this file, and files of the program without `folder`.
+    Each in one write, so that those of two threads do not get mixed up.
+    """
+    import threading
+
+    def show(
+        kind: type[BaseException],
+        exc: BaseException | None,
+        trace: TracebackType | None,
+        heading: str = "",
+    ) -> None:
+        import traceback
+
+        told = traceback.TracebackException(kind, exc, trace)  # type: ignore[arg-type]
+        _shorten(told, folder)
+        sys.stderr.write(heading + "".join(told.format()))
+
+    def show_of_thread(args: threading.ExceptHookArgs) -> None:
+        if args.exc_type is not SystemExit:
+            name = args.thread.name if args.thread else "?"
+            heading = f"Exception in thread {name}:\n"
+            show(args.exc_type, args.exc_value, args.exc_traceback, heading)
+
+    sys.excepthook = show
+    threading.excepthook = show_of_thread
+
+
+def _shorten(told: TracebackException, folder: str) -> None:
+    """Begin with the program's first frame, and name its files as its author does."""
+    inside = folder + os.sep
+    frames = [frame for frame in told.stack if frame.filename != __file__]
+    own = [n for n, frame in enumerate(frames) if frame.filename.startswith(inside)]
+    told.stack[:] = frames[own[0] if own else 0 :]
+    for frame in told.stack:
+        # The line is looked up while the file can still be found.
+        _ = frame.line
+        frame.filename = frame.filename.removeprefix(inside)
+    for before in (told.__cause__, told.__context__):
+        if before:
+            _shorten(before, folder)
 
 
 # ------------------------------------------------------------- where threads stand
@@ -125,9 +166,7 @@ def be_harsh(folder: str, seed: int) -> None:
         return on_line
 
     def on_call(frame: FrameType, event: str, arg: object) -> Any:
-        name = frame.f_code.co_filename
-        ours = name == sys.argv[0] or name.startswith(folder)
-        return on_line if ours else None
+        return on_line if frame.f_code.co_filename.startswith(folder) else None
 
     threading.settrace(on_call)
     sys.settrace(on_call)

@@ -311,9 +311,8 @@ class Program:
         raise self.mismatch("to end", f"no end {why}", hung=True)
 
     def has_ended(self) -> bool:
-        """Whether it is over."""
-        with self._changed:
-            return self._exit_code is not None
+        """Whether the process itself is over; its children may hold on to its pipes."""
+        return self._process.poll() is not None
 
     def listening_ports(self) -> set[int]:
         """Return the TCP ports on which it, or what it has started, listens."""

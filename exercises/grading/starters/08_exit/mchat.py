@@ -1,0 +1,178 @@
+"""A chat server that stops in good order.
+
+    python mchat.py [--host HOST] [--port PORT]
+
+One thread accepts. Each client has a thread of its own, which receives what that
+client says and sends it to all the others. One more reads the console. The main
+thread waits for the wish to stop: `exit` on the console, Ctrl-C, or SIGTERM.
+"""
+
+import argparse
+import itertools
+import socket
+import sys
+import threading
+
+import protocol
+
+GOODBYE = 1.0  # seconds that clients have to close, once they are told
+
+stop = threading.Event()  # set when the server is to stop
+clients = []  # everyone who is here; touched only by who holds the lock
+lock = threading.Lock()
+
+
+class Client:
+    """One client: its socket, and the name that the others see."""
+
+    def __init__(self, sock, name):
+        self.sock = sock
+        self.name = name
+        self.thread = threading.Thread(target=serve, args=[self], daemon=True)
+
+    def send(self, line):
+        """Send one line to this client."""
+        try:
+            self.sock.sendall(protocol.encode(line))
+        except OSError:
+            pass  # it is gone: its own thread finds out, and the others go on
+
+    def end(self):
+        """Tell the client that nothing more will come, after what was sent."""
+        try:
+            self.sock.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass  # it is gone
+
+
+def main():
+    """Serve until the wish to stop, then see everybody out."""
+    options = parse_arguments()
+    # TODO 3: SIGINT (Ctrl-C) and SIGTERM are wishes to stop, too: let each of them
+    # set `stop`. This needs `import signal` at the top.
+    listener = socket.create_server((options.host, options.port))
+    # Nothing wakes a thread from accept() or from reading a terminal on every
+    # system. So both are daemons: they end with the program.
+    threading.Thread(target=accept_clients, args=[listener], daemon=True).start()
+    threading.Thread(target=read_console, daemon=True).start()
+    say_ready(listener)
+    while not stop.wait(0.5):
+        pass  # in pieces, so that Windows lets Ctrl-C through
+    say_goodbye()
+
+
+def accept_clients(listener):
+    """Give each client a thread."""
+    for number in itertools.count(1):
+        sock, address = listener.accept()
+        Client(sock, f"guest{number}").thread.start()
+
+
+def read_console():
+    """Say to everyone what the operator types; `exit` stops the server.
+
+    The end of standard input is the end of this thread, not of the server: one that
+    runs in the background has no console, and so no input from the beginning.
+    """
+    for line in sys.stdin:
+        # TODO 1: if this line is `exit`, set `stop` and return. Do not mind blanks
+        # around the word.
+        with lock:
+            tell_everyone(f"[server] {line.rstrip()}")
+
+
+def say_goodbye():
+    """Tell everyone, and give them a moment to read it and to close.
+
+    Their threads go on reading meanwhile. If this program ended with bytes unread,
+    the system would reset the connection, and the last words would be lost.
+    """
+    with lock:
+        leaving = list(clients)
+        clients.clear()
+        # TODO 2: tell each one in `leaving` that the server is stopping, in a line
+        # that begins with "* ", and then that nothing more will come.
+    # TODO 4: wait until the thread of each one in `leaving` has ended, but for all
+    # of them together no longer than GOODBYE. This needs `import time` at the top.
+
+
+def serve(client):
+    """Serve one client, from its first line to its last."""
+    join(client)
+    try:
+        listen_to(client)
+    except OSError:
+        pass  # it was cut off
+    finally:
+        # However it went, this is the one place where a client leaves.
+        leave(client)
+        client.sock.close()
+
+
+def listen_to(client):
+    """Hear what a client says; return when it has no more to say, or says /quit."""
+    decoder = protocol.Decoder()
+    while data := client.sock.recv(4096):
+        for line in decoder.feed(data):
+            if line == "/quit":
+                return
+            hear(client, line)
+    # The end of its stream is not the end of ours: it may still read the answer.
+    for line in decoder.finish():
+        hear(client, line)
+
+
+def join(client):
+    """Let a client in, greet it, and tell the others."""
+    with lock:
+        clients.append(client)
+        client.send(f"* welcome, you are {client.name}")
+        tell_everyone(f"* {client.name} joined", client)
+
+
+def leave(client):
+    """Forget a client, and tell the others, unless all have been told goodbye."""
+    with lock:
+        if client in clients:
+            clients.remove(client)
+            tell_everyone(f"* {client.name} left", client)
+
+
+def hear(client, line):
+    """Do what a line asks for: most often, pass it on."""
+    with lock:
+        if line is protocol.TOO_LONG:
+            client.send("* that line was too long")
+        elif line == "/who":
+            names = ", ".join(other.name for other in clients)
+            client.send(f"* here ({len(clients)}): {names}")
+        else:
+            tell_everyone(f"[{client.name}] {line}", client)
+
+
+def tell_everyone(line, but=None):
+    """Send a line to everyone, but not to one. Only who holds the lock may call it."""
+    for client in clients:
+        if client is not but:
+            client.send(line)
+
+
+# ---------------------------------------------------------------- given
+
+
+def say_ready(listener):
+    """Print the ready line, with the port that the listener really has."""
+    host, port = listener.getsockname()[:2]
+    print(f"listening on {host}:{port}", flush=True)
+
+
+def parse_arguments():
+    """Return the options; port 0 means any port that is free."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=5000)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
