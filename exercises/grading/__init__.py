@@ -1,17 +1,44 @@
-"""The grader's harness: real programs, real sockets, and a record of what happened.
+"""The grader: real programs, real sockets, and a record of what happened.
 
-Read in this order; each module imports only those above it:
+Read in this order; each module imports only those above it.
+
+What happened, and how it is told:
 
     deadlines    how long to wait for what
     transcript   what happened: an append-only list of events
+    story        the report model: one failed expectation and all that led to it
     rendering    events and program output as plain text
+    diagnosis    what is wrong with a program itself, in sentences
+    diagram      who sent what to whom, laid out, and as text; drawing: as SVG
+    shell        what is typed into a shell, quoted; by_hand: a story, to see it by hand
+    report       the whole report, as text
     mismatch     the one exception: expected this, got that
-    processes    the family of a process, and its end
-    output       what a program printed on one stream
+
+The harness, which plays people and runs programs:
+
+    activity     whether a program does anything
+    processes    the family of a process, and its end; spawning: its beginning
+    output       what a program printed on one stream; ready: its ready line
+    control      where its threads stand; launcher: the other end, inside the program
     program      one program under test: start, read, type, signal, stop
     people       one TCP connection in a test, and a listener for client programs
     harness      all of it together, torn down in the right order
-    fixtures     the pytest fixture (the only module that knows pytest)
+
+Grading:
+
+    steps        the steps, read from their folders; manifest: their tests
+    grader       a harness that knows a step; decoding: the same for a module (step 03)
+    points       what was earned; progress: the memory of it
+    pages        the report as a page
+    fixtures     the pytest fixture of the harness
+    plugin       options, points, reports: all of the above, for pytest
+
+The guide, `python exercises`:
+
+    places       how paths and commands are shown
+    kit          the steps and what was reached, for the commands
+    overview     the path; aids: hint, reset, show; watch: grade at every save
+    guide        the command line
 
 Nothing here sleeps, imports a program under test, or leaves this machine.
 """

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from types import CodeType, FrameType, TracebackType
     from typing import Any
 
+HERE = __file__  # which Python deletes when the main thread is done
 SWITCH_INTERVAL = 1e-6  # seconds; the default is 0.005
 LONGEST_YIELD = 200e-6  # seconds; long enough for another thread to get in between
 SIZES = (1, 2, 3, 5, 1000)  # bytes that recv or send may move at once
@@ -91,7 +92,7 @@ def _show_errors(folder: str) -> None:
 def _shorten(told: TracebackException, folder: str) -> None:
     """Begin with the program's first frame, and name its files as its author does."""
     inside = folder + os.sep
-    frames = [frame for frame in told.stack if frame.filename != __file__]
+    frames = [frame for frame in told.stack if frame.filename != HERE]
     own = [n for n, frame in enumerate(frames) if frame.filename.startswith(inside)]
     told.stack[:] = frames[own[0] if own else 0 :]
     for frame in told.stack:
@@ -142,7 +143,7 @@ def _rows(frame: FrameType | None) -> list[str]:
     rows: list[str] = []
     while frame:
         code = frame.f_code
-        if code.co_filename != __file__:
+        if code.co_filename != HERE:
             rows.append(f"{code.co_filename}\t{frame.f_lineno}\t{code.co_name}")
         frame = frame.f_back
     return rows[::-1]

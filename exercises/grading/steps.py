@@ -43,7 +43,8 @@ class Step:
 
     def hints(self) -> dict[int, list[str]]:
         """Return the hints of each TODO, from a nudge to nearly the answer."""
-        text = (self.folder / "HINTS.md").read_text(encoding="utf-8")
+        path = self.folder / "HINTS.md"
+        text = path.read_text(encoding="utf-8") if path.is_file() else ""
         _, *parts = re.split(r"^## TODO (\d+).*$", text, flags=re.MULTILINE)
         return {
             int(number): _levels(body)
@@ -88,14 +89,3 @@ def step_of(path: Path) -> Step | None:
     if is_grader and (path.parent / "step.toml").exists():
         return load(path.parent)
     return None
-
-
-def find(said: str) -> Step | None:
-    """Return the step that somebody means by `5`, `05`, or the start of its name."""
-    word = f"{int(said):02}_" if said.isdecimal() else said.rstrip("/\\")
-    found = [
-        step
-        for step in all_steps()
-        if step.name.startswith(word) or step.name[3:].startswith(word)
-    ]
-    return found[0] if len(found) == 1 else None

@@ -27,6 +27,9 @@ def main():
     return 0
 
 
+# ---------------------------------------------------------------- given
+
+
 def show(data):
     """Print bytes as they came, now."""
     sys.stdout.buffer.write(data)
@@ -34,4 +37,7 @@ def show(data):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)  # Ctrl-C

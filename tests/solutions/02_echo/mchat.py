@@ -28,6 +28,12 @@ def open_listener(host, port):
     return socket.create_server((host, port))
 
 
+def say_ready(listener):
+    """Print the ready line, with the port that the listener really has."""
+    host, port = listener.getsockname()[:2]
+    print(f"listening on {host}:{port}", flush=True)
+
+
 def serve(sock):
     """Send back what the client sends, until it has no more to say or is gone."""
     try:
@@ -38,12 +44,6 @@ def serve(sock):
 
 
 # ---------------------------------------------------------------- given
-
-
-def say_ready(listener):
-    """Print the ready line, with the port that the listener really has."""
-    host, port = listener.getsockname()[:2]
-    print(f"listening on {host}:{port}", flush=True)
 
 
 def parse_arguments():

@@ -1,0 +1,168 @@
+"""Step 01: a client that sends one line and prints all that comes back.
+
+The test plays the server.
+"""
+
+import socket
+
+import pytest
+
+from grading.deadlines import LINE, REST
+from grading.diagnosis import unhandled_errors
+from grading.grader import Grader
+from grading.people import ANY_LINE, Person
+from grading.program import Program
+from grading.rendering import quoted
+
+LONG = 3000  # characters; more than one send() takes on a harsh system
+LETTERS = "aäöüß€"  # one byte, two bytes, three bytes
+
+
+@pytest.mark.points(1)
+@pytest.mark.hint(1)
+def test_connects(grader: Grader) -> None:
+    """The client connects to the host and the port that it is told."""
+    start(grader)
+
+
+@pytest.mark.points(1)
+@pytest.mark.hint(2)
+def test_sends_the_line(grader: Grader) -> None:
+    """The server gets the line that was typed, with its line end."""
+    word = grader.word()
+    _, server = start(grader, word)
+    server.expect(word)
+
+
+@pytest.mark.points(1)
+@pytest.mark.hint(3)
+def test_prints_the_answer(grader: Grader) -> None:
+    """What the server answers is printed, as it is."""
+    chat, server = start(grader)
+    answer = grader.word()
+    server.send(answer)
+    server.half_close()
+    prints(chat, answer)
+
+
+@pytest.mark.points(2)
+@pytest.mark.hint(3)
+def test_prints_each_piece_when_it_comes(grader: Grader) -> None:
+    """An answer may come in several pieces. Each is printed before the next comes."""
+    chat, server = start(grader)
+    for answer in grader.words(3):
+        server.send(answer)
+        prints(chat, answer)
+
+
+@pytest.mark.points(1)
+@pytest.mark.hint(3)
+def test_prints_every_byte_until_the_end(grader: Grader) -> None:
+    """A long answer is printed whole, and nothing is put in between.
+
+    The system is a harsh one: recv() returns few bytes at a time, so even a letter
+    that is two bytes long may come in two pieces.
+    """
+    chat, server = start(grader, harsh=True)
+    answers = [f"{word} {LETTERS * 10}" for word in grader.words(30)]
+    server.send("\n".join(answers))
+    server.half_close()
+    for answer in answers:
+        prints(chat, answer)
+
+
+@pytest.mark.points(1)
+@pytest.mark.hint(3)
+def test_ends_when_the_server_ends(grader: Grader) -> None:
+    """Once the server has ended the connection, the client ends, too."""
+    chat, server = start(grader)
+    server.send(grader.word())
+    server.half_close()
+    chat.wait_exit()
+
+
+@pytest.mark.points(1)
+@pytest.mark.hint(2)
+def test_long_line_is_sent_whole(grader: Grader) -> None:
+    """A line that is 3000 letters long arrives whole.
+
+    The system is a harsh one: it takes only a part of a long line at once.
+    """
+    line = grader.word().ljust(LONG, "x")
+    _, server = start(grader, line, harsh=True)
+    server.expect(line, wording=f"the whole line, {LONG} letters and its line end")
+
+
+@pytest.mark.points(1)
+@pytest.mark.hint(4)
+def test_says_that_it_cannot_connect(grader: Grader) -> None:
+    """If there is no server, the client says so in plain words on stderr."""
+    with port_without_server() as unused:
+        chat = grader.client(unused.getsockname())
+        say(chat, grader.word())
+        chat.wait_exit()
+    expect_remark(chat)
+
+
+@pytest.mark.points(1)
+@pytest.mark.hint(4)
+def test_exit_code_tells_how_it_went(grader: Grader) -> None:
+    """The exit code is 0 if all went well, and not 0 if there is no server."""
+    chat, server = start(grader)
+    server.send(grader.word())
+    server.half_close()
+    if chat.wait_exit() != 0:
+        raise chat.mismatch("to end with exit code 0, as all went well", ending(chat))
+    with port_without_server() as unused:
+        chat = grader.client(unused.getsockname())
+        say(chat, grader.word())
+        if chat.wait_exit() == 0:
+            expected = "to end with an exit code other than 0, as there is no server"
+            raise chat.mismatch(expected, ending(chat))
+
+
+# ------------------------------------------------------------------ words of this step
+
+
+def start(
+    grader: Grader, line: str = "hello", *, harsh: bool = False
+) -> tuple[Program, Person]:
+    """Start the client, type a line, and accept its connection as the server."""
+    listener = grader.listen()
+    chat = grader.client(listener, harsh=harsh)
+    say(chat, line)
+    return chat, listener.accept(chat)
+
+
+def say(chat: Program, line: str) -> None:
+    """Type a line and end the input, for clients that wait for either."""
+    chat.type(line)
+    chat.close_stdin()
+
+
+def port_without_server() -> socket.socket:
+    """Take a port and do not listen on it: nobody can connect to it."""
+    sock = socket.socket()
+    sock.bind(("127.0.0.1", 0))
+    return sock
+
+
+def prints(chat: Program, line: str) -> None:
+    """Expect that the next line the program prints is exactly `line`."""
+    wording = f"the line {quoted(line.encode())} next"
+    got = chat._expect_line(ANY_LINE, "stdout", LINE, wording, REST)[0]
+    if got != line:
+        raise chat.mismatch(f"to print {wording} on stdout", quoted(got.encode()))
+
+
+def expect_remark(chat: Program) -> None:
+    """Expect that it has said something on stderr, and not a traceback."""
+    if errors := list(unhandled_errors(chat.state())):
+        raise chat.mismatch("to catch its errors", errors[0])
+    if not chat.stderr.strip():
+        raise chat.mismatch("to say on stderr that it cannot connect", "nothing there")
+
+
+def ending(chat: Program) -> str:
+    """Return how it ended: with which exit code, or killed by which signal."""
+    return chat.state().ending

@@ -1,0 +1,1 @@
+"""Programs that call the functions of a student, in a process of their own."""

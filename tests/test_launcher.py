@@ -1,0 +1,233 @@
+"""The launcher: the program runs as if by itself, can be looked into, and harshly."""
+
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from chatting import linux
+from grading.activity import Activity
+from grading.control import Control
+from grading.deadlines import Deadline
+from grading.diagnosis import diagnose, unhandled_errors
+from grading.harness import Harness
+from grading.mismatch import Mismatch
+from grading.program import Program
+
+Launch = Callable[..., Program]
+
+
+@pytest.fixture
+def launch(harness: Harness, tmp_path: Path) -> Launch:
+    """Give a function that launches a program, with a seed if there is one."""
+
+    def launch(source: str, *args: object, seed: int = 0) -> Program:
+        path = tmp_path / "mine.py"
+        path.write_text(textwrap.dedent(source), encoding="utf-8")
+        return harness.start(path.name, *args, ready=False, control=Control(seed))
+
+    return launch
+
+
+def test_program_runs_as_if_by_itself(launch: Launch, tmp_path: Path) -> None:
+    """Its name, arguments, path and siblings are what they always are."""
+    (tmp_path / "sibling.py").write_text("word = 'hello'\n", encoding="utf-8")
+    program = launch(
+        """
+        import sys, __main__, sibling
+        print(__name__, __main__.sibling.word, sys.argv, __file__)
+        print(sys.path[0], sys.flags.ignore_environment)
+        raise SystemExit(7)
+        """,
+        "--port",
+        0,
+    )
+    assert program.wait_exit() == 7
+    first, second = program.stdout.splitlines()
+    assert first == f"__main__ hello ['mine.py', '--port', '0'] {tmp_path / 'mine.py'}"
+    assert second == f"{tmp_path} 1"
+
+
+def test_errors_look_as_if_there_were_no_launcher(launch: Launch) -> None:
+    """Of threads and of the program itself, with its own files and nothing else."""
+    program = launch(
+        """
+        import threading
+        def work():
+            1 / 0
+        thread = threading.Thread(target=work, name="worker")
+        thread.start()
+        thread.join()
+        {}["key"]
+        """
+    )
+    assert program.wait_exit() == 1
+    assert program.stderr.startswith("Exception in thread worker:\nTraceback ")
+    assert 'File "mine.py", line 4, in work\n    1 / 0\n' in program.stderr
+    assert 'File "mine.py", line 8, in <module>' in program.stderr
+    assert program.stderr.endswith("KeyError: 'key'\n")
+    assert "launcher" not in program.stderr
+    assert list(unhandled_errors(program.state())) == [
+        "The thread worker of mine died of an error that nothing catches:"
+        " ZeroDivisionError: division by zero  (mine.py, line 4, in work: 1 / 0)",
+        "mine died of an error that nothing catches:"
+        " KeyError: 'key'  (mine.py, line 8, in <module>: {}[\"key\"])",
+    ]
+
+
+def test_errors_of_many_threads_do_not_mix(launch: Launch) -> None:
+    """Each traceback is one piece, whoever else writes."""
+    program = launch(
+        """
+        import threading
+        together = threading.Barrier(20)
+        def work():
+            together.wait()
+            1 / 0
+        for _ in range(20):
+            threading.Thread(target=work).start()
+        """
+    )
+    program.wait_exit()
+    assert len(list(unhandled_errors(program.state()))) == 20
+    assert program.stderr.count("Exception in thread") == 20
+
+
+def test_syntax_error_is_told_as_such(launch: Launch) -> None:
+    """Python's own words, and the place."""
+    program = launch("def broken(:\n    pass\n")
+    assert program.wait_exit() == 1
+    (sentence,) = unhandled_errors(program.state())
+    assert sentence.startswith("Python cannot read the program (mine.py, line 1)")
+
+
+HANGS = """
+    import threading
+    lock = threading.Lock()
+    def work():
+        with lock:
+            print("go")
+            with lock:
+                pass
+    threading.Thread(target=work, name="worker").start()
+    threading.Event().wait()
+"""
+
+
+def test_where_threads_stand(launch: Launch) -> None:
+    """A deadlock shows the line that waits, in each thread."""
+    program = launch(HANGS)
+    program.expect_output("go")
+    with pytest.raises(Mismatch) as caught:
+        program.expect_output("done", timeout=0.3)
+    (state,) = caught.value.story.programs
+    threads = {thread.name: thread.calls for thread in state.threads}
+    assert set(threads) == {"worker", "MainThread"}
+    assert (threads["worker"][-1].line, threads["worker"][-1].source) == (
+        7,
+        "with lock:",
+    )
+    assert threads["MainThread"][0].source == "threading.Event().wait()"
+    assert threads["MainThread"][-1].file == "threading.py"
+    (sentence,) = diagnose(caught.value.story)
+    assert "nothing in it moves" in sentence
+
+
+@pytest.mark.skipif(not linux, reason="elsewhere the whole deadline is awaited")
+def test_nobody_waits_long_for_a_program_that_sleeps(launch: Launch) -> None:
+    """The deadline is an hour; the program has done nothing for a moment."""
+    program = launch(HANGS)
+    program.expect_output("go")
+    with pytest.raises(Mismatch, match="while it did nothing at all"):
+        program.expect_output("done", timeout=3600)
+
+
+SPINS = """
+    print("go")
+    while True:
+        pass
+"""
+
+
+def test_loop_that_never_waits_is_seen(launch: Launch) -> None:
+    """It is busy, so it is awaited to the end, and named."""
+    program = launch(SPINS)
+    program.expect_output("go")
+    with pytest.raises(Mismatch, match=r"within 0\.5 s") as caught:
+        program.expect_output("done", timeout=0.5)
+    assert caught.value.story.programs[0].busy
+    assert diagnose(caught.value.story)[0].startswith("mine never rests")
+
+
+def test_activity_of_a_process_that_is_gone(launch: Launch) -> None:
+    """It rests."""
+    program = launch("pass")
+    program.wait_exit()
+    activity = Activity(program.pid)
+    deadline = Deadline(10)
+    while activity.resting() < 0.01:
+        assert deadline.left()
+    assert activity.share() == 0.0
+
+
+def test_program_that_closes_everything_is_not_asked_in_vain(launch: Launch) -> None:
+    """Without an answer the report has no threads; it comes all the same."""
+    program = launch(
+        """
+        import os, threading
+        print("go")
+        os.closerange(3, 100)
+        threading.Event().wait()
+        """
+    )
+    program.expect_output("go")
+    with pytest.raises(Mismatch) as caught:
+        program.expect_output("done", timeout=0.3)
+    assert caught.value.story.programs[0].threads == ()
+
+
+# Two threads add to a number that both read before they write it.
+LOST_UPDATE = """
+    import threading
+    count = 0
+    def work():
+        global count
+        for _ in range(50):
+            mine = count
+            count = mine + 1
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads: thread.start()
+    for thread in threads: thread.join()
+    print(count)
+"""
+
+
+def test_harsh_system_shows_a_race(launch: Launch) -> None:
+    """An update is lost; without a seed it practically never is."""
+    program = launch(LOST_UPDATE, seed=1)
+    assert program.wait_exit() == 0
+    assert int(program.stdout) < 100
+
+
+def test_harsh_system_moves_few_bytes(launch: Launch) -> None:
+    """recv and send do less than they could, sendall does all."""
+    program = launch(
+        """
+        import socket
+        one, two = socket.socketpair()
+        sent = [one.send(bytes(500)) for _ in range(20)]
+        print(min(sent), sum(sent) < 20 * 500)
+        one.sendall(bytes(5000))
+        one.close()
+        got = list(iter(lambda: len(two.recv(500)), 0))
+        print(min(got), max(got), sum(got) == sum(sent) + 5000)
+        one, two = socket.socketpair()
+        one.sendall(b"line\\n" * 100)
+        one.close()
+        print(len(list(two.makefile("rb"))))
+        """,
+        seed=1,
+    )
+    assert program.wait_exit() == 0, program.stderr
+    assert program.stdout.splitlines() == ["1 True", "1 500 True", "100"]
