@@ -23,6 +23,7 @@ LETTERS = "aäöüß€"  # one byte, two bytes, three bytes
 def test_connects(grader: Grader) -> None:
     """The client connects to the host and the port that it is told."""
     start(grader)
+    forgive(grader)
 
 
 @pytest.mark.points(1)
@@ -32,6 +33,7 @@ def test_sends_the_line(grader: Grader) -> None:
     word = grader.word()
     _, server = start(grader, word)
     server.expect(word)
+    forgive(grader)
 
 
 @pytest.mark.points(1)
@@ -43,6 +45,7 @@ def test_prints_the_answer(grader: Grader) -> None:
     server.send(answer)
     server.half_close()
     prints(chat, answer)
+    forgive(grader)
 
 
 @pytest.mark.points(2)
@@ -69,6 +72,7 @@ def test_prints_every_byte_until_the_end(grader: Grader) -> None:
     server.half_close()
     for answer in answers:
         prints(chat, answer)
+    forgive(grader)
 
 
 @pytest.mark.points(1)
@@ -90,7 +94,8 @@ def test_long_line_is_sent_whole(grader: Grader) -> None:
     """
     line = grader.word().ljust(LONG, "x")
     _, server = start(grader, line, harsh=True)
-    server.expect(line, wording=f"the whole line, {LONG} letters and its line end")
+    server.read_bytes(LONG)
+    forgive(grader)
 
 
 @pytest.mark.points(1)
@@ -140,6 +145,15 @@ def say(chat: Program, line: str) -> None:
     chat.close_stdin()
 
 
+def forgive(grader: Grader) -> None:
+    """Do not mind what becomes of the program from here on: other tests look at that.
+
+    It goes on running while the test ends, so whether an error that comes later would
+    still be seen is a matter of luck.
+    """
+    grader._programs.clear()
+
+
 def port_without_server() -> socket.socket:
     """Take a port and do not listen on it: nobody can connect to it."""
     sock = socket.socket()
@@ -160,7 +174,8 @@ def expect_remark(chat: Program) -> None:
     if errors := list(unhandled_errors(chat.state())):
         raise chat.mismatch("to catch its errors", errors[0])
     if not chat.stderr.strip():
-        raise chat.mismatch("to say on stderr that it cannot connect", "nothing there")
+        expected = "to end with a remark on stderr that it cannot connect"
+        raise chat.mismatch(expected, "nothing on stderr")
 
 
 def ending(chat: Program) -> str:

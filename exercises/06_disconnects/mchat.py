@@ -78,8 +78,8 @@ def join(client):
 def leave(client):
     """Forget a client, and tell the others."""
     with lock:
-        # TODO 2: take the client out of `clients`, and tell the others: * NAME left
-        pass
+        clients.remove(client)
+        # TODO 2: tell the others: * NAME left
 
 
 def hear(client, line):

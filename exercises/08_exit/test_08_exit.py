@@ -9,8 +9,9 @@ import pytest
 from grading.grader import Grader, Member
 from grading.program import Program
 
-IDLE = 12  # clients; a second for each of them would be too long
+IDLE = 3  # clients; who waits a second for each of them is still in time
 PORTS = range(20_000, 30_000)  # no system gives these to who asks for any port
+MOMENT = 0.3  # seconds that alice takes to close; she has half a second at least
 CHATTER = 20_000  # bytes; a harsh system takes a while to receive them
 
 
@@ -113,8 +114,8 @@ def test_server_in_the_background_stops_on_sigterm(grader: Grader) -> None:
     Ctrl-Break sends.
     """
     server = grader.server()
-    server.close_stdin()
     alice, bob = grader.join(server, "alice", "bob")
+    server.close_stdin()
     question, answer = grader.words(2)
     alice.send(question)
     bob.hears(question)
@@ -144,21 +145,21 @@ def test_nobody_is_cut_off_in_the_middle_of_talking(grader: Grader) -> None:
     alice, bob = grader.join(server, "alice", "bob")
     first = grader.word()
     alice.send(f"{first}\n{chatter(CHATTER)}")
-    alice.half_close()  # she has no more to say, so nobody need wait for more
     bob.hears(first)
     server.type("exit")
     bob.read_all()
-    expect_no_reset(bob)
     bob.close()
-    expect_good_ending(server)
+    server.state(patience=MOMENT)  # one that does not wait for alice ends meanwhile
     alice.read_all()
     expect_no_reset(alice)
+    alice.close()
+    expect_good_ending(server)
 
 
 @pytest.mark.points(1)
 @pytest.mark.hint(4)
 def test_clients_that_do_not_close_hold_up_nothing(grader: Grader) -> None:
-    """The server ends within 2 seconds, however many clients stay connected.
+    """The server ends within a few seconds, although three clients stay connected.
 
     They are told and see the end like all others, but none of them closes.
     """
@@ -171,7 +172,7 @@ def test_clients_that_do_not_close_hold_up_nothing(grader: Grader) -> None:
     for guest in idle:
         guest.hears(word)
         is_told_goodbye(guest)
-        sees_the_end(guest)
+        guest.read_all()  # to the end; who did not close in time may have been reset
 
 
 # ------------------------------------------------------------------------- helpers
@@ -206,7 +207,7 @@ def expect_no_reset(person: Member) -> None:
     how = person.expect_end()
     late = person._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     if how == "RST" or late:
-        got = "a reset (RST): what she or he has not read yet is lost"
+        got = f"a reset (RST): what {person.name} has not read by then is lost"
         raise person.mismatch("an orderly end of the connection (FIN)", got)
 
 

@@ -234,6 +234,14 @@ class Grader(Harness):
             expected = "to wait, as nothing happens"
             raise program.mismatch(expected, "a loop that never waits", hung=True)
 
+    def forgive(self) -> None:
+        """Do not judge in `finish` what becomes of the programs so far.
+
+        For a test that ends while they go on: whether an error that is still to come
+        would be seen in time is a matter of luck, and other tests look at it.
+        """
+        self._programs.clear()
+
     def finish(self) -> None:
         """Expect that no program has failed unnoticed, or left something behind."""
         for program in self._programs:

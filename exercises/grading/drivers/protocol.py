@@ -29,7 +29,7 @@ def main() -> None:
         channel = json.load(file)
     sys.path[0] = channel["folder"]
     protocol = _imported()
-    names: dict[str, Any] = {"Decoder": getattr(protocol, "Decoder", None)}
+    names = {name: it for name, it in vars(protocol).items() if name == "Decoder"}
     address = ("127.0.0.1", channel["port"])
     with socket.create_connection(address) as sock, sock.makefile("rw") as lines:
         for request in lines:

@@ -59,6 +59,9 @@ def receive(sock):
     show(decoder.finish())
 
 
+# ---------------------------------------------------------------- given
+
+
 def show(lines):
     """Print lines, now."""
     for line in lines:
@@ -70,4 +73,4 @@ if __name__ == "__main__":
     try:
         sys.exit(main())
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(130)  # Ctrl-C

@@ -39,10 +39,8 @@ class Client:
 
     def end(self):
         """Tell the client that nothing more will come, after what was sent."""
-        try:
-            self.sock.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass  # it is gone
+        # TODO 2: end our direction of the stream. If the client is gone already, that
+        # raises an OSError, which must not keep the others from their goodbye.
 
 
 def main():
@@ -90,8 +88,10 @@ def say_goodbye():
     with lock:
         leaving = list(clients)
         clients.clear()
-        # TODO 2: tell each one in `leaving` that the server is stopping, in a line
-        # that begins with "* ", and then that nothing more will come.
+        for client in leaving:
+            # TODO 2: first tell this client that the server is stopping, in a line
+            # that begins with "* ".
+            client.end()
     # TODO 4: wait until the thread of each one in `leaving` has ended, but for all
     # of them together no longer than GOODBYE. This needs `import time` at the top.
 

@@ -1,0 +1,205 @@
+"""Step 04: many clients at once, and each one gets its own lines back."""
+
+import contextlib
+
+import psutil
+import pytest
+
+from grading.deadlines import REST, Deadline
+from grading.grader import Grader, Member
+from grading.program import Program
+
+LONGEST = 4096  # bytes of a line that must be accepted
+CROWD = 50  # clients at once
+ROUNDS = 5
+GUESTS = 8  # in each round
+LINES = 20
+MANY = 200  # lines; the server is busy with them for a while
+
+
+@pytest.mark.points(1)
+@pytest.mark.hint(1)
+def test_lines_come_back_whole(grader: Grader) -> None:
+    """Alice gets her lines back, in whatever pieces they come, and the last one too.
+
+    A line ends with "\\n" or "\\r\\n". The last one has no end of its own: it is over
+    when the stream is. It comes back with an end, like the others. The system is a
+    harsh one: recv() returns few bytes at a time.
+    """
+    alice = enter(grader, grader.server(harsh=True), "alice")
+    one, two, three, last = grader.words(4)
+    alice.send(one)
+    alice.hears_line(one)
+    alice.send_bytes(two[:5].encode())
+    alice.send_bytes(f"{two[5:]}\r\n{three}\n{last}".encode())
+    alice.half_close()
+    for line in (two, three, last):
+        alice.hears_line(line)
+
+
+@pytest.mark.points(1)
+@pytest.mark.hint(1)
+def test_too_long_line_is_refused(grader: Grader) -> None:
+    """A line of 4096 bytes comes back, for a longer one there is a notice.
+
+    Then the server goes on as if nothing had happened.
+    """
+    alice = enter(grader, grader.server(), "alice")
+    longest, word = "x" * LONGEST, grader.word()
+    alice.send(longest)
+    alice.hears_line(longest)
+    alice.send(longest + "y")
+    alice.is_told(".*", 'to be told so, in a line that begins with "* "')
+    alice.send(word)
+    alice.hears_line(word)
+
+
+@pytest.mark.points(2)
+@pytest.mark.hint(2)
+def test_silent_client_keeps_nobody_waiting(grader: Grader) -> None:
+    """Alice is there and says nothing. Bob and carol are served all the same.
+
+    And when alice has something to say at last, so is she.
+    """
+    server = grader.server()
+    alice = enter(grader, server, "alice")
+    for name in ("bob", "carol"):
+        talks(grader, enter(grader, server, name))
+    talks(grader, alice)
+
+
+@pytest.mark.points(1)
+@pytest.mark.hint(2)
+def test_fifty_clients_at_once(grader: Grader) -> None:
+    """Fifty clients come and stay. The last one is served, and so are all others."""
+    server = grader.server()
+    crowd = [enter(grader, server, f"guest {n}") for n in range(CROWD)]
+    for guest in reversed(crowd):
+        talks(grader, guest)
+
+
+@pytest.mark.points(2)
+@pytest.mark.hint(1)
+def test_lines_of_two_clients_do_not_meet(grader: Grader) -> None:
+    """Alice and bob each send half a line, then the rest. Each gets the own line back.
+
+    Then they talk at the same time. The system is a harsh one: it switches threads in
+    the middle of your functions.
+    """
+    server = grader.server(harsh=True)
+    alice, bob = enter(grader, server, "alice"), enter(grader, server, "bob")
+    by_alice, by_bob = grader.words(2)
+    alice.send_bytes(by_alice[:5].encode())
+    bob.send_bytes(by_bob[:5].encode())
+    bob.send(by_bob[5:])
+    bob.hears_line(by_bob)
+    alice.send(by_alice[5:])
+    alice.hears_line(by_alice)
+    many = {person: grader.words(LINES) for person in (alice, bob)}
+    for person, lines in many.items():
+        person.send("\n".join(lines))
+    for person, lines in many.items():
+        for line in lines:
+            person.hears_line(line)
+
+
+@pytest.mark.points(1)
+@pytest.mark.hint(3)
+def test_connection_ends_when_its_client_does(grader: Grader) -> None:
+    """Bob ends his stream: he gets his last line, then the end. Alice stays.
+
+    Nobody connects after bob: the server must not wait for that.
+    """
+    server = grader.server()
+    alice, bob = enter(grader, server, "alice"), enter(grader, server, "bob")
+    last = grader.word()
+    bob.send(last)
+    bob.half_close()
+    bob.hears_line(last)
+    bob.expect_end()
+    talks(grader, alice)
+
+
+@pytest.mark.points(1)
+@pytest.mark.hint(3)
+def test_error_of_one_client_is_nobody_elses(grader: Grader) -> None:
+    """Clients crash, in silence and while lines come back to them; one sends no text.
+
+    Alice, who is there, is served as before, and so is dave, who comes afterwards. The
+    system is a harsh one, so that the server is still busy with those who crash.
+    """
+    server = grader.server(harsh=True)
+    alice, bob = enter(grader, server, "alice"), enter(grader, server, "bob")
+    talks(grader, bob)
+    bob.reset()
+    carol, erin = enter(grader, server, "carol"), enter(grader, server, "erin")
+    lines = grader.words(MANY)
+    carol.send("\n".join(lines))
+    carol.hears_line(lines[0])  # so the server is busy with the others
+    carol.reset()
+    erin.send_bytes(b"\xff\xfe no text\n")
+    talks(grader, alice)
+    talks(grader, enter(grader, server, "dave"))
+
+
+@pytest.mark.points(1)
+@pytest.mark.hint(3)
+def test_threads_end_with_their_clients(grader: Grader) -> None:
+    """Clients come and go all day. The server has no more threads in the evening.
+
+    Alice stays. Others come, eight at a time, and leave: by the end of their stream,
+    or by a crash.
+    """
+    server = grader.server()
+    alice = enter(grader, server, "alice")
+    come_and_go(grader, server)
+    before = threads(server)
+    for _ in range(ROUNDS - 1):
+        come_and_go(grader, server)
+    most = before + GUESTS  # a pool may keep some threads for the next clients
+    deadline = Deadline(REST)
+    while threads(server) > most and deadline.left():
+        talks(grader, alice)  # meanwhile the threads have time to end
+    if (now := threads(server)) > most:
+        came = (ROUNDS - 1) * GUESTS
+        expected = f"to have {before} threads, or a few more, after {came} more clients"
+        raise server.mismatch(f"{expected} have come and gone", f"{now} threads")
+
+
+# --------------------------------------------------------------------------- words
+
+
+def enter(grader: Grader, server: Program, name: str) -> Member:
+    """Connect one person. In this step nobody is greeted."""
+    person = grader.connect(server, name)
+    assert isinstance(person, Member)
+    return person
+
+
+def talks(grader: Grader, person: Member) -> None:
+    """Say something, and get it back."""
+    word = grader.word()
+    person.send(word)
+    person.hears_line(word)
+
+
+def come_and_go(grader: Grader, server: Program) -> None:
+    """Let people come, talk and leave; return when the server has let them go."""
+    guests = [enter(grader, server, f"guest {n}") for n in range(GUESTS)]
+    for guest in guests:
+        talks(grader, guest)
+    for number, guest in enumerate(guests):
+        if number % 2:
+            guest.reset()
+        else:
+            guest.half_close()
+            guest.expect_end()
+
+
+def threads(program: Program) -> int:
+    """Return how many threads a program has, and whatever it has started."""
+    count = 0
+    for process in [psutil.Process(program.pid), *program.descendants()]:
+        with contextlib.suppress(psutil.NoSuchProcess):  # it has just ended
+            count += process.num_threads()
+    return count

@@ -1,0 +1,329 @@
+"""Step 06: who is here, however they come and go."""
+
+import re
+
+import psutil
+import pytest
+
+from grading.deadlines import LINE, REST
+from grading.grader import Grader, Member
+from grading.program import Program
+from grading.rendering import quoted
+
+JOINED = r"(?i:.*\bjoined\b.*)"
+LEFT = r"(?i:.*\bleft\b.*)"
+CROWD = 10
+TALK = 20  # lines
+SPARE = 3  # descriptors that a program may open meanwhile for purposes of its own
+
+
+@pytest.mark.points(1)
+@pytest.mark.hint(1)
+def test_others_are_told_who_joins(grader: Grader) -> None:
+    """When bob and then carol join, alice is told so, once for each of them."""
+    server = grader.server()
+    (alice,) = grader.join(server, "alice")
+    for number, name in enumerate(("bob", "carol"), 1):
+        (guest,) = grader.join(server, name)
+        told(alice, "joined", f"that {name} joined")
+        say_and_hear(grader, guest, [alice])
+        expect_joined(alice, number)
+
+
+@pytest.mark.points(1)
+@pytest.mark.hint(2)
+def test_others_are_told_who_leaves(grader: Grader) -> None:
+    """When bob closes his window, alice is told that it is bob who left."""
+    server = grader.server()
+    (alice,) = grader.join(server, "alice")
+    (bob,) = grader.join(server, "bob")
+    bobs_name = told(alice, "joined", "that bob joined")
+    grader.join(server, "carol")
+    carols_name = told(alice, "joined", "that carol joined")
+    bob.half_close()  # what the others see of it is the same as with close()
+    words = told(alice, "left", "that bob left")
+    if not words & (bobs_name - carols_name):
+        name = quoted(" ".join(bobs_name - carols_name).encode())
+        expected = f"to be told that bob left, by the name he joined with, {name}"
+        raise alice.mismatch(expected, "another name")
+
+
+@pytest.mark.points(1)
+@pytest.mark.hint(3)
+def test_who_tells_the_asker_alone(grader: Grader) -> None:
+    """Alice says /who: she alone is told how many are here, and then one fewer."""
+    alice, bob, carol = grader.join(grader.server(), "alice", "bob", "carol")
+    say_and_hear(grader, carol, [alice, bob])  # now they know of each other
+    before = bob.notices(COUNT)
+    ask_who(alice, 3)
+    say_and_hear(grader, alice, [bob])  # this comes after what /who caused
+    if bob.notices(COUNT) > before:
+        raise bob.mismatch("to be told nothing, as alice asked", "the answer to /who")
+    carol.half_close()
+    told(alice, "left", "that carol left")
+    ask_who(alice, 2)
+
+
+@pytest.mark.points(1)
+@pytest.mark.hint(4)
+def test_quit_is_the_end(grader: Grader) -> None:
+    """Bob says /quit: his connection ends. Alice is told that he left, bob is not."""
+    alice, bob = grader.join(grader.server(), "alice", "bob")
+    word = grader.word()
+    bob.send(f"{word}\n/quit")
+    alice.hears(word)
+    told(alice, "left", "that bob left, and not to hear his /quit")
+    expect_end_of_leaver(bob)
+
+
+@pytest.mark.points(1)
+@pytest.mark.hint(2)
+def test_half_closed_gets_its_answer(grader: Grader) -> None:
+    """Bob asks /who and has no more to say, but he reads: the answer, then the end.
+
+    This is what `printf '/who\\n' | nc -N 127.0.0.1 5000` does.
+    """
+    alice, bob = grader.join(grader.server(), "alice", "bob")
+    bob.send_bytes(b"/who\n")
+    bob.half_close()
+    expect_answer(bob, 2)
+    told(alice, "left", "that bob left")
+    expect_end_of_leaver(bob)
+
+
+@pytest.mark.points(1)
+@pytest.mark.hint(2)
+def test_last_line_counts_without_its_end(grader: Grader) -> None:
+    """Bob's stream ends in the middle of a line: the line counts, then he has left.
+
+    And when it is a command that has no end, as carol's /who, it is obeyed.
+    """
+    server = grader.server()
+    alice, bob = grader.join(server, "alice", "bob")
+    word = grader.word()
+    bob.send_bytes(word.encode())
+    bob.half_close()
+    alice.hears(word)
+    if alice.notices(LEFT):
+        expected = "the last words of bob, and then that he left"
+        raise alice.mismatch(expected, "first that he left")
+    told(alice, "left", "that bob left")
+    (carol,) = grader.join(server, "carol")
+    carol.send_bytes(b"/who")
+    carol.half_close()
+    expect_answer(carol, 2)
+    told(alice, "left", "that carol left, and not to hear her /who")
+
+
+@pytest.mark.points(2)
+@pytest.mark.hint(2)
+def test_left_is_told_once_however_they_leave(grader: Grader) -> None:
+    """A crash, a closed window, /quit, half a line: each time alice is told once.
+
+    The system is a harsh one: it switches threads in the middle of your functions.
+    """
+    server = grader.server(harsh=True)
+    (alice,) = grader.join(server, "alice")
+    bob, heard = enter_before(grader, server, "bob", alice)
+    known = words_of(heard[-1])
+    for leave, name in {crash_in_talk: "cyril", **NAMES}.items():
+        guest, lines = enter_before(grader, server, name, alice)
+        leave(guest)
+        if leave is crash_in_talk:
+            bob.send("\n".join(grader.words(TALK)))
+        lines += hear_of_leaving(alice, name, words_of(lines[-1]) - known)
+        heard += lines + hear_said(grader, bob, alice)
+    lefts = [line for line in heard if re.fullmatch(rf"\* {LEFT}", line)]
+    if len(lefts) != (wanted := 1 + len(NAMES)):
+        expected = f"to be told once of each of the {wanted} who left"
+        raise alice.mismatch(expected, f"{len(lefts)} such notices")
+
+
+@pytest.mark.points(1)
+@pytest.mark.hint(2)
+def test_no_ghosts_stay(grader: Grader) -> None:
+    """Ten guests leave at the same moment. Once alice is told, she is alone here.
+
+    The system is a harsh one: it switches threads in the middle of your functions.
+    """
+    server = grader.server(harsh=True)
+    (alice,) = grader.join(server, "alice")
+    guests = grader.join(server, *(f"guest {n}" for n in range(CROWD)))
+    for number, guest in enumerate(guests):
+        (crash, close_window, quit_chat)[number % 3](guest)
+    for number in range(CROWD):
+        told(alice, "left", f"that {CROWD} guests left (so far {number})")
+    ask_who(alice, 1)
+
+
+@pytest.mark.points(1)
+@pytest.mark.hint(2)
+def test_nothing_stays_open(grader: Grader) -> None:
+    """Whoever leaves, in whatever way: the server closes the socket that it had."""
+    server = grader.server()
+    (alice,) = grader.join(server, "alice")
+    come_and_go(grader, server, alice)
+    before = descriptors(server)  # so what it opens once and for all is open by now
+    for _ in range(2):
+        come_and_go(grader, server, alice)
+    expect_descriptors(server, before)
+
+
+# ------------------------------------------------------------- the ways of leaving
+
+
+def crash(guest: Member) -> None:
+    """Leave as a computer does that crashes."""
+    guest.reset()
+
+
+def crash_in_talk(guest: Member) -> None:
+    """Crash after a long talk: the server has much to read before it can notice."""
+    guest.send("\n".join(f"and {number}" for number in range(TALK)))
+    guest.reset()
+
+
+def close_window(guest: Member) -> None:
+    """Leave as `nc` does when its window is closed."""
+    guest.close()
+
+
+def quit_chat(guest: Member) -> None:
+    """Leave in good manners."""
+    guest.send("/quit")
+
+
+def break_off(guest: Member) -> None:
+    """Leave in the middle of a line."""
+    guest.send_bytes(b"and anoth")
+    guest.half_close()
+
+
+NAMES = {crash: "carl", close_window: "clara", quit_chat: "quin", break_off: "brian"}
+
+
+def come_and_go(grader: Grader, server: Program, alice: Member) -> None:
+    """Let guests come, and leave in all the ways; alice is told of each."""
+    ways = [*NAMES, *NAMES]
+    guests = grader.join(server, *(NAMES[leave] for leave in ways))
+    for leave, guest in zip(ways, guests, strict=True):
+        leave(guest)
+    for guest in guests:
+        hear_of_leaving(alice, guest.name, set())
+        guest.close()
+
+
+# -------------------------------------------------------------------- expectations
+
+
+NOTICE_OF = {"joined": JOINED, "left": LEFT}
+COUNT = r".*\(\d+\).*"
+
+
+def told(person: Member, word: str, what: str) -> set[str]:
+    """Expect a notice with that word in it; return the words of the notice."""
+    wording = f'to be told {what}: a line with "* " and "{word}"'
+    return words_of(person.is_told(NOTICE_OF[word], wording)[0])
+
+
+def words_of(line: str) -> set[str]:
+    """Return what could be a name, or a part of one."""
+    return set(re.findall(r"[\w-]+", line))
+
+
+def enter_before(
+    grader: Grader, server: Program, name: str, alice: Member
+) -> tuple[Member, list[str]]:
+    """Let somebody join; return what alice hears, to the notice of it."""
+    (guest,) = grader.join(server, name)
+    wording = f'to be told that {name} joined: a line with "* " and "joined"'
+    return guest, hear_until(alice, rf"\* {JOINED}", wording)
+
+
+def expect_joined(person: Member, count: int) -> None:
+    """Expect that this person was told of so many who joined."""
+    if (found := person.notices(JOINED)) != count:
+        expected = f"to be told once of each who joined after her, so {count} times"
+        raise person.mismatch(expected, f'{found} notices with the word "joined"')
+
+
+def say_and_hear(grader: Grader, speaker: Member, listeners: list[Member]) -> None:
+    """Let somebody say something that the others hear: a fence."""
+    word = grader.word()
+    speaker.send(word)
+    for listener in listeners:
+        listener.hears(word)
+
+
+def hear_said(grader: Grader, speaker: Member, listener: Member) -> list[str]:
+    """Let somebody say something; return what the listener hears, up to that."""
+    word = grader.word()
+    speaker.send(word)
+    return hear_until(listener, rf".*{word}", f'to hear "{word}" sooner or later')
+
+
+def ask_who(person: Member, count: int) -> None:
+    """Let a person ask who is here, and expect the answer."""
+    person.send("/who")
+    expect_answer(person, count)
+
+
+def expect_answer(person: Member, count: int) -> None:
+    """Expect the answer to /who: a notice with a number in parentheses."""
+    form = f'a line with "* " and "({count})", as {count} are here'
+    wording = f"the answer to /who: {form}"
+    answer = person.is_told(COUNT, wording)[0]
+    if f"({count})" not in answer:
+        raise person.mismatch(wording, quoted(answer.encode()))
+
+
+def expect_end_of_leaver(person: Member) -> None:
+    """Expect an orderly end, and no notice to this person that this person left."""
+    rest = person.read_all()
+    if b"left" in rest:
+        raise person.mismatch("no news of leaving, as it left itself", quoted(rest))
+    if (end := person.expect_end()) != "FIN":
+        expected = "an orderly end of the connection (FIN)"
+        raise person.mismatch(expected, f"a connection that is cut off ({end})")
+
+
+def hear_of_leaving(person: Member, name: str, words: set[str]) -> list[str]:
+    """Expect a notice that somebody left, with a word of `words` in it, if any.
+
+    Return the lines up to it, whatever they are.
+    """
+    wording = f'to be told that {name} left: a line with "* " and "left"'
+    heard = hear_until(person, rf"\* {LEFT}", wording)
+    while words and not words & words_of(heard[-1]):
+        heard += hear_until(person, rf"\* {LEFT}", wording)
+    return heard
+
+
+def hear_until(person: Member, pattern: str, wording: str) -> list[str]:
+    """Return the lines up to one that is like `pattern`, whatever they are."""
+    lines = [""]
+    while not re.fullmatch(pattern, lines[-1]):
+        lines.append(person.expect(re.compile(".*"), wording=wording)[0])
+    return lines[1:]
+
+
+# ------------------------------------------------- for the vocabulary: Program, later
+
+
+def descriptors(program: Program) -> int:
+    """Return how many files and sockets it has open."""
+    process = psutil.Process(program.pid)
+    return process.num_fds() if psutil.POSIX else process.num_handles()
+
+
+def expect_descriptors(program: Program, before: int) -> None:
+    """Expect that it has, now or soon, about as many files and sockets open."""
+
+    def settled() -> bool:
+        return descriptors(program) <= before + SPARE
+
+    found, why = program._await(settled, LINE, REST)
+    if not found:
+        more = descriptors(program) - before
+        expected = "to have closed the sockets of all who left"
+        raise program.mismatch(expected, f"{more} more that are open {why}")

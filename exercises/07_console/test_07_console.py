@@ -1,0 +1,156 @@
+"""Step 07: what the operator types, everyone hears."""
+
+import sys
+
+import pytest
+
+from grading.grader import Grader, Member
+from grading.rendering import quoted
+
+TALK = 25  # lines
+
+# A pipe on Windows has an encoding of its own, which is not that of a terminal.
+ABROAD = "" if sys.platform == "win32" else "Grüße, ☕ is ready: "
+
+
+@pytest.mark.points(1)
+@pytest.mark.hint(1)
+def test_everyone_hears_the_operator(grader: Grader) -> None:
+    """What is typed on the server is heard, although no client says a word."""
+    server = grader.server()
+    (alice,) = grader.join(server, "alice")
+    first, second = grader.words(2)
+    server.type(first)
+    alice.hears(first)
+    (bob,) = grader.join(server, "bob")
+    server.type(second)
+    alice.hears(second)
+    bob.hears(second)
+
+
+@pytest.mark.points(1)
+@pytest.mark.hint(1)
+def test_line_is_heard_as_it_was_typed(grader: Grader) -> None:
+    """It is one line with all its letters, and after it comes no empty line."""
+    server = grader.server()
+    (alice,) = grader.join(server, "alice")
+    for word in grader.words(3):
+        text = ABROAD + word
+        server.type(text)
+        expect_prefix(alice, alice.hears(text), text)
+
+
+@pytest.mark.points(1)
+@pytest.mark.hint(1)
+def test_several_lines_at_once_are_all_heard(grader: Grader) -> None:
+    """The operator pastes three lines: all three are heard, each as a line."""
+    server = grader.server()
+    (alice,) = grader.join(server, "alice")
+    words = grader.words(3)
+    server.type("\n".join(words))
+    for word in words:
+        expect_prefix(alice, alice.hears_at_last(word), word)
+
+
+@pytest.mark.points(1)
+@pytest.mark.hint(1)
+def test_empty_line_ends_nothing(grader: Grader) -> None:
+    """The operator presses Enter, and Enter again; what is typed next is heard."""
+    server = grader.server()
+    (alice,) = grader.join(server, "alice")
+    word = grader.word()
+    server.type("")
+    server.type("")
+    server.type(word)
+    alice.hears_at_last(word)
+
+
+@pytest.mark.points(1)
+@pytest.mark.hint(1)
+def test_talking_to_nobody_does_no_harm(grader: Grader) -> None:
+    """The operator types before anybody is here. Who comes later hears what follows."""
+    server = grader.server(ready=False)
+    early, late = grader.words(2)
+    server.type(early)
+    server.wait_ready()
+    (alice,) = grader.join(server, "alice")
+    server.type(late)
+    alice.hears_at_last(late)
+
+
+@pytest.mark.points(1)
+@pytest.mark.hint(2)
+def test_clients_come_while_nobody_types(grader: Grader) -> None:
+    """Clients are let in and hear each other, whether the operator types or not."""
+    server = grader.server()
+    alice, bob, carol = grader.join(server, "alice", "bob", "carol")
+    word, typed = grader.words(2)
+    alice.send(word)
+    bob.hears(word)
+    carol.hears(word)
+    server.type(typed)
+    carol.hears(typed)
+
+
+@pytest.mark.points(1)
+@pytest.mark.hint(1)
+def test_end_of_input_ends_nothing(grader: Grader) -> None:
+    """After the end of what is typed, or with no input at all, the chat goes on."""
+    server = grader.server()
+    alice, bob = grader.join(server, "alice", "bob")
+    typed, word = grader.words(2)
+    server.type(typed)
+    server.close_stdin()
+    alice.hears(typed)
+    bob.hears(typed)
+    (carol,) = grader.join(server, "carol")
+    carol.send(word)
+    alice.hears(word)
+    background = grader.server()
+    background.close_stdin()
+    dave, erin = grader.join(background, "dave", "erin")
+    dave.send(word)
+    erin.hears(word)
+
+
+@pytest.mark.points(1)
+@pytest.mark.hint(1)
+def test_server_rests_after_the_end_of_input(grader: Grader) -> None:
+    """When nothing can be typed any more, the server does not go round in circles."""
+    server = grader.server()
+    (alice,) = grader.join(server, "alice")
+    typed = grader.word()
+    server.type(typed)
+    alice.hears_at_last(typed)
+    server.close_stdin()
+    (bob,) = grader.join(server, "bob")
+    bob.send(typed)
+    alice.hears_at_last(typed)
+    grader.expect_rest(server)
+
+
+@pytest.mark.points(2)
+@pytest.mark.hint(3)
+def test_operator_is_part_of_the_one_order(grader: Grader) -> None:
+    """Alice and the operator talk at once: bob and carol hear it in the same order.
+
+    The system is a harsh one: it switches threads in the middle of your functions.
+    """
+    server = grader.server(harsh=True)
+    alice, bob, carol = grader.join(server, "alice", "bob", "carol")
+    said, typed = grader.words(TALK), grader.words(TALK)
+    server.type("\n".join(typed))
+    alice.send("\n".join(said))
+    for _ in range(2 * TALK):
+        carol.hears_line(bob.hears_something(), "as bob did")
+
+
+# -------------------------------------------------------------------- expectations
+
+
+def expect_prefix(person: Member, line: str, text: str) -> None:
+    """Expect something before the text, that tells who says it."""
+    if line == text:
+        shown = quoted(text.encode())
+        expected = f"something before {shown} that tells who says it"
+        raise person.mismatch(expected, f"{shown} alone")

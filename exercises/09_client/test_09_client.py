@@ -1,0 +1,207 @@
+"""Step 09: a client in which lines are typed and lines arrive, at the same time.
+
+The test plays the server, and types.
+"""
+
+import socket
+
+import pytest
+
+from grading.deadlines import LINE, REST
+from grading.diagnosis import unhandled_errors
+from grading.grader import Grader
+from grading.people import ANY_LINE, Person
+from grading.program import Program
+from grading.rendering import quoted
+
+LETTERS = "äöü€ß€äöü"  # two bytes each, or three
+TYPED = 20  # lines
+LAST_WORDS = 0.3  # seconds for the rest of a traceback
+
+
+@pytest.mark.points(1)
+@pytest.mark.hint(1)
+def test_prints_lines_when_they_arrive(grader: Grader) -> None:
+    """Each line that arrives is printed at once, although nobody types anything."""
+    chat, server = start(grader)
+    for word in grader.words(3):
+        server.send(word, end="\r\n")
+        chat.expect_output(word)
+
+
+@pytest.mark.points(1)
+@pytest.mark.hint(1)
+def test_lines_and_letters_stay_whole(grader: Grader) -> None:
+    """A line is printed as one line, and every letter of it as it is.
+
+    The system is a harsh one: recv() returns few bytes at a time, so a line comes in
+    pieces, and even a letter that is two bytes long may come in two pieces.
+    """
+    chat, server = start(grader, harsh=True)
+    for word in grader.words(20):
+        line = f"{LETTERS} {word}"
+        server.send(line)
+        prints(chat, line)
+
+
+@pytest.mark.points(1)
+@pytest.mark.hint(2)
+def test_sends_lines_when_they_are_typed(grader: Grader) -> None:
+    """Each line that is typed is sent at once, although the server says nothing.
+
+    If two lines come at once, as when somebody pastes them, both are sent.
+    """
+    chat, server = start(grader)
+    one, two, *pasted = grader.words(4)
+    for word in (one, two):
+        chat.type(word)
+        server.expect(word)
+    chat.type("\n".join(pasted))
+    for word in pasted:
+        server.expect(word)
+
+
+@pytest.mark.points(1)
+@pytest.mark.hint(3)
+def test_exit_leaves(grader: Grader) -> None:
+    """A line that is `exit` leaves the chat. It is not sent.
+
+    A line that only has the word in it is a line like any other.
+    """
+    chat, server = start(grader)
+    line = f"{grader.word()} exit"
+    chat.type(line)
+    server.expect(line)
+    chat.type("exit")
+    server.expect_end()
+    server.close()
+    chat.wait_exit()
+
+
+@pytest.mark.points(1)
+@pytest.mark.hint(3)
+def test_end_of_input_leaves(grader: Grader) -> None:
+    """The end of input leaves the chat, once everything that was typed is sent.
+
+    The system is a harsh one: it takes only a few bytes of a line at once.
+    """
+    chat, server = start(grader, harsh=True)
+    typed = grader.words(TYPED)
+    for word in typed:
+        chat.type(word)
+    chat.close_stdin()
+    for word in typed:
+        server.expect(word)
+    server.expect_end()
+    server.close()
+    chat.wait_exit()
+
+
+@pytest.mark.points(1)
+@pytest.mark.hint(3)
+def test_hears_the_last_words(grader: Grader) -> None:
+    """Who has left still hears what the server says until it ends the connection.
+
+    Even if the very last line has no line end.
+    """
+    chat, server = start(grader)
+    one, two = grader.words(2)
+    chat.type("exit")
+    server.expect_end()
+    server.send_bytes(f"{one}\n{two}".encode())
+    server.close()
+    chat.expect_output(one)
+    chat.expect_output(two)
+    chat.wait_exit()
+
+
+@pytest.mark.points(2)
+@pytest.mark.hint(4)
+def test_ends_when_the_server_goes(grader: Grader) -> None:
+    """When the server ends the connection the client ends, without a key pressed."""
+    chat, server = start(grader)
+    word = grader.word()
+    server.send(word)
+    chat.expect_output(word)
+    server.close()
+    chat.wait_exit()
+
+
+@pytest.mark.points(1)
+@pytest.mark.hint(4)
+def test_says_that_the_connection_is_lost(grader: Grader) -> None:
+    """When the server crashes the client says so in plain words, on stderr.
+
+    On stdout there is only what the server has said.
+    """
+    chat, server = start(grader)
+    word = grader.word()
+    server.send(word)
+    prints(chat, word)
+    server.reset()
+    expect_remark(chat)
+
+
+@pytest.mark.points(1)
+@pytest.mark.hint(4)
+def test_exit_code_tells_how_it_ended(grader: Grader) -> None:
+    """The exit code is 1 if the server has gone, 0 if we have left, 3 without one."""
+    chat, server = start(grader)
+    typed, *said = grader.words(6)
+    chat.type(typed)
+    server.expect(typed)
+    for word in said:  # until then the keyboard's thread surely waits again
+        server.send(word)
+        chat.expect_output(word)
+    server.close()
+    ends(chat, 1, "the server has gone")
+    chat, server = start(grader)
+    chat.type("exit")
+    chat.close_stdin()
+    server.read_all()
+    server.close()
+    ends(chat, 0, "we have left")
+    with port_without_server() as unused:
+        ends(grader.client(unused.getsockname()), 3, "there is no server")
+
+
+# ------------------------------------------------------------------ words of this step
+
+
+def start(grader: Grader, *, harsh: bool = False) -> tuple[Program, Person]:
+    """Start the client, and accept its connection as the server."""
+    listener = grader.listen()
+    chat = grader.client(listener, harsh=harsh)
+    return chat, listener.accept(chat)
+
+
+def port_without_server() -> socket.socket:
+    """Take a port and do not listen on it: nobody can connect to it."""
+    sock = socket.socket()
+    sock.bind(("127.0.0.1", 0))
+    return sock
+
+
+def prints(chat: Program, line: str) -> None:
+    """Expect that the next line the program prints is exactly `line`."""
+    wording = f"the line {quoted(line.encode())} next"
+    got = chat._expect_line(ANY_LINE, "stdout", LINE, wording, REST)[0]
+    if got != line:
+        raise chat.mismatch(f"to print {wording} on stdout", quoted(got.encode()))
+
+
+def expect_remark(chat: Program) -> None:
+    """Expect that it says something on stderr, and that it is not a traceback."""
+    chat._await(lambda: bool(chat.stderr.strip()) or chat.has_ended(), LINE, REST)
+    if errors := list(unhandled_errors(chat.state(LAST_WORDS))):
+        raise chat.mismatch("to catch its errors", errors[0])
+    if not chat.stderr.strip():
+        expected = "to end with a remark on stderr that the connection is lost"
+        raise chat.mismatch(expected, "nothing on stderr")
+
+
+def ends(chat: Program, code: int, why: str) -> None:
+    """Expect that it ends with this exit code."""
+    if chat.wait_exit() != code:
+        expected = f"to end with exit code {code}, as {why}"
+        raise chat.mismatch(expected, chat.state().ending)

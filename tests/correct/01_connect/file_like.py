@@ -1,0 +1,16 @@
+"""A correct client that connects first, and treats the connection as a file."""
+
+import socket
+import sys
+
+try:
+    sock = socket.create_connection((sys.argv[1], sys.argv[2]), timeout=60)
+except OSError:
+    sys.exit("nobody there")
+with sock, sock.makefile("rwb", buffering=0) as stream:
+    rest = sys.stdin.read().encode()
+    while rest:
+        rest = rest[stream.write(rest) :]
+    while piece := stream.read(100):
+        sys.stdout.buffer.write(piece)
+        sys.stdout.buffer.flush()

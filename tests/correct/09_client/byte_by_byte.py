@@ -1,0 +1,45 @@
+"""A correct client that is slow to start, and sends and receives byte by byte."""
+
+import os
+import socket
+import sys
+import threading
+import time
+
+time.sleep(0.2)
+left = []
+
+
+def type_bytes(sock):
+    line = b""
+    while byte := os.read(0, 1):
+        line += byte
+        if byte != b"\n":
+            continue
+        if line.strip() == b"exit":
+            break
+        for number in line:
+            sock.send(bytes([number]))
+        line = b""
+    left.append(True)
+    sock.shutdown(socket.SHUT_WR)
+
+
+def copy_bytes(sock):
+    try:
+        while byte := sock.recv(1):
+            os.write(1, byte)
+    except ConnectionResetError:
+        os.write(2, b"reset\n")
+
+
+try:
+    connection = socket.create_connection((sys.argv[1], int(sys.argv[2])))
+except OSError:
+    os.write(2, b"cannot connect\n")
+    sys.exit(3)
+threading.Thread(target=type_bytes, args=(connection,), daemon=True).start()
+copy_bytes(connection)
+if not left:
+    os.write(2, b"gone\n")
+    sys.exit(1)

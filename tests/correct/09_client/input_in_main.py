@@ -1,0 +1,49 @@
+"""A correct client that types in its main thread: the receiving one ends it all."""
+
+import os
+import socket
+import sys
+import threading
+
+import protocol
+
+leaving = False
+
+
+def receive(sock):
+    decoder = protocol.Decoder(2**16)
+    try:
+        while data := sock.recv(1024):
+            for line in decoder.feed(data):
+                print(line, flush=True)
+    except OSError:
+        pass
+    for line in decoder.finish():
+        print(line, end="", flush=True)
+    if not leaving:
+        print("the server has gone", file=sys.stderr, flush=True)
+    os._exit(0 if leaving else 1)
+
+
+def main():
+    global leaving
+    try:
+        sock = socket.create_connection((sys.argv[1], sys.argv[2]))
+    except OSError as exc:
+        print(exc, file=sys.stderr)
+        return 3
+    receiver = threading.Thread(target=receive, args=[sock])
+    receiver.start()
+    try:
+        while (line := input()) != "exit":
+            sock.sendall(line.encode() + b"\n")
+    except EOFError:
+        pass
+    except OSError:
+        receiver.join()
+    leaving = True
+    sock.shutdown(socket.SHUT_WR)
+    receiver.join()
+
+
+sys.exit(main())
