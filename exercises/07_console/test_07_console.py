@@ -68,14 +68,19 @@ def test_empty_line_ends_nothing(grader: Grader) -> None:
 @pytest.mark.points(1)
 @pytest.mark.hint(1)
 def test_talking_to_nobody_does_no_harm(grader: Grader) -> None:
-    """The operator types before anybody is here. Who comes later hears what follows."""
-    server = grader.server(ready=False)
-    early, late = grader.words(2)
-    server.type(early)
-    server.wait_ready()
+    """Alice leaves, so the operator talks to nobody. Bob comes and hears what follows."""
+    server = grader.server()
     (alice,) = grader.join(server, "alice")
-    server.type(late)
-    alice.hears_at_last(late)
+    first, unheard, last = grader.words(3)
+    server.type(first)
+    alice.hears_at_last(first)
+    alice.send("/quit")
+    alice.read_all()
+    server.type(unheard)
+    grader.expect_rest(server)  # so it has dealt with that
+    (bob,) = grader.join(server, "bob")
+    server.type(last)
+    bob.hears_at_last(last)
 
 
 @pytest.mark.points(1)

@@ -116,6 +116,7 @@ def test_server_in_the_background_stops_on_sigterm(grader: Grader) -> None:
     server = grader.server()
     alice, bob = grader.join(server, "alice", "bob")
     server.close_stdin()
+    grader.expect_rest(server)  # and meanwhile it has noticed
     question, answer = grader.words(2)
     alice.send(question)
     bob.hears(question)

@@ -1,5 +1,6 @@
 """Step 10: nobody waits for a client that does not read, and nothing piles up."""
 
+import sys
 from collections.abc import Callable, Iterator
 
 import psutil
@@ -273,4 +274,6 @@ def threads_of(server: Program) -> int:
 def files_of(server: Program) -> int:
     """Return how many files and sockets the program has open."""
     process = psutil.Process(server.pid)
-    return int(process.num_handles() if psutil.WINDOWS else process.num_fds())
+    if sys.platform == "win32":
+        return int(process.num_handles())
+    return int(process.num_fds())

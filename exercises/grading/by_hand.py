@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 
+from grading.calls import to_type
 from grading.shell import HOST, PORT, printing, resetting
 from grading.story import Story
 from grading.transcript import Event, Kind
@@ -41,6 +42,8 @@ class _Step:
 
 def by_hand(story: Story) -> list[str]:
     """Return numbered lines; commands stand alone on theirs, four columns in."""
+    if typed := to_type(story.events):
+        return _calls(typed, story)
     steps = sorted(_steps(story), key=lambda step: step.order)
     if not steps:
         return []
@@ -56,6 +59,18 @@ def by_hand(story: Story) -> list[str]:
             break
     expected = " ".join(f"{story.who} expected {story.expected}".split())
     return [*lines, f"Then look: {expected[:SAID]}.", *_circumstances(story)]
+
+
+def _calls(typed: Sequence[str], story: Story) -> list[str]:
+    """Return how to make the calls of a test in a Python that stays open."""
+    path = (Path(story.folder) / "protocol.py").as_posix()
+    return [
+        "1. In a window, a Python that stays open:",
+        f"    {shlex.join(['python', '-i', path])}",
+        "2. There, behind the >>>, type:",
+        *(f"    {line}" for line in typed),
+        f"Then look: {story.who} expected {story.expected}.",
+    ]
 
 
 def _circumstances(story: Story) -> list[str]:

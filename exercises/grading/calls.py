@@ -16,8 +16,7 @@ _NAME = re.compile(r"(\w+)(?: = |\.)")  # of `decoder = Decoder()`, `decoder.fee
 
 def to_type(events: Iterable[Event]) -> list[str]:
     """Return lines for a Python in which the student's module is open."""
-    called: str = "called"  # TODO for the lead: put it into transcript.Kind
-    calls = [event.note for event in events if event.kind == called]
+    calls = [event.note for event in events if event.kind == "called"]
     made = [number for number, call in enumerate(calls) if " = " in call]
     wanted = {_name(call) for call in calls[made[-1] :]} if made else set()
     lines = [call for call in calls if _name(call) in wanted]

@@ -31,11 +31,6 @@ TOO_LONG = None  # stands for the student's TOO_LONG
 LAST_WORDS = 1.0  # seconds in which a dying program has ended
 SHOWN = 120  # characters of an answer in a report, twice
 
-# TODO for the lead: these two belong to transcript.Kind. note: a call, as Python;
-# what it returned.
-CALLED: Kind = "called"  # type: ignore[assignment]
-RETURNED: Kind = "returned"  # type: ignore[assignment]
-
 FED, PIECE = 2 << 20, 64 << 10  # bytes without a line end, and in one call
 MEMORY = 256 << 10  # bytes; much more than a line may have, much less than was fed
 
@@ -76,14 +71,14 @@ class Decoding:
         """
         if self._program is None:
             self._start()
-        self._record(CALLED, f"{keep} = {call}" if keep else call)
+        self._record("called", f"{keep} = {call}" if keep else call)
         request = json.dumps({"call": call, "keep": keep, "trace": trace})
         sock = self._connected()
         sock.settimeout(LINE)
         sock.sendall(request.encode() + b"\n")
         answer = self._answer(sock, call)
         if not keep:
-            self._record(RETURNED, _returned(answer))
+            self._record("returned", _returned(answer))
         return answer
 
     def mismatch(self, expected: str, got: str, *, hung: bool = False) -> Mismatch:

@@ -42,8 +42,8 @@ def _of(state: ProgramState, story: Story) -> Iterator[str]:
         yield f"{name} has ended ({state.ending}), but it was still needed.{words}"
     if state.busy:
         yield (
-            f"{name} never rests: some loop in it goes round and round without waiting."
-            ' (At the end of a stream recv() returns b"" at once, every time.)'
+            f"{name} never rests: some loop in it goes round and round without"
+            f" waiting.{_of_streams(story)}"
         )
     if state.printed > MUCH:
         yield f"{name} prints far too much: {state.printed // 1_000_000} MB so far."
@@ -59,6 +59,13 @@ def _of(state: ProgramState, story: Story) -> Iterator[str]:
 def _ended_too_early(state: ProgramState, story: Story) -> bool:
     wanted_end = story.who == "the test" and " to end" in story.expected
     return state.ending.startswith("exit code") and not wanted_end
+
+
+def _of_streams(story: Story) -> str:
+    """Return the likeliest reason for that, if there are connections at all."""
+    if not any(event.kind in ("connected", "accepted") for event in story.events):
+        return ""
+    return ' (At the end of a stream recv() returns b"" at once, every time.)'
 
 
 def _last_words(state: ProgramState) -> str:

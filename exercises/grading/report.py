@@ -50,8 +50,8 @@ def _happened(
     events: Sequence[Event], programs: Iterable[ProgramState]
 ) -> Iterator[tuple[str, str]]:
     yield "The conversation", conversation(events) or "(nothing yet)"
-    if picture := as_text(lay_out(events)):
-        yield "Who sent what to whom", picture
+    if not any(event.kind == "called" for event in events):  # between two at most
+        yield "Who sent what to whom", as_text(lay_out(events))
     for state in programs:
         if state.threads:
             yield f"Where the threads of {state.name} stand", threads_text(state)

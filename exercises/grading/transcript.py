@@ -20,6 +20,8 @@ Kind = Literal[
     "signalled",  # note: the signal's name
     "killed",  # note: by whom, and what else was killed
     "exited",  # note: "exit code 0", "killed by SIGKILL"
+    "called",  # note: a call of the student's function, as Python
+    "returned",  # note: what it returned, as Python shows it
     "noted",  # note: what else to know, such as that the system is a harsh one
     # of a person, towards a peer
     "connected",

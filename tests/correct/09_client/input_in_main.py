@@ -7,7 +7,7 @@ import threading
 
 import protocol
 
-leaving = False
+leaving = []  # not empty once we leave
 
 
 def receive(sock):
@@ -26,7 +26,6 @@ def receive(sock):
 
 
 def main():
-    global leaving
     try:
         sock = socket.create_connection((sys.argv[1], sys.argv[2]))
     except OSError as exc:
@@ -41,9 +40,10 @@ def main():
         pass
     except OSError:
         receiver.join()
-    leaving = True
+    leaving.append(True)
     sock.shutdown(socket.SHUT_WR)
     receiver.join()
+    return 0
 
 
 sys.exit(main())

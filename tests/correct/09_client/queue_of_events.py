@@ -1,5 +1,6 @@
 """A correct client whose two threads report to a third one, by way of a queue."""
 
+import contextlib
 import queue
 import socket
 import sys
@@ -31,24 +32,25 @@ def main(host, port):
         return 3
     threading.Thread(target=typed, daemon=True).start()
     threading.Thread(target=arriving, args=[sock], daemon=True).start()
+    return 0 if converse(sock) else 1
+
+
+def converse(sock):
+    """Return whether we have left, once the connection has ended."""
     leaving = False
-    while True:
-        kind, line = events.get()
+    while (event := events.get())[0] != "ended":
+        kind, line = event
         if kind == "arrived":
             print(line, end="", flush=True)
-        elif kind == "ended":
-            break
         elif line == "exit" and not leaving:
             leaving = True
             sock.shutdown(socket.SHUT_WR)
         elif not leaving:
-            try:
+            with contextlib.suppress(OSError):
                 sock.sendall(f"{line}\r\n".encode())
-            except OSError:
-                pass
     if not leaving:
         print("lost the connection", file=sys.stderr)
-    return 0 if leaving else 1
+    return leaving
 
 
 sys.exit(main(*sys.argv[1:]))

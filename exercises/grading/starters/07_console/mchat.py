@@ -9,7 +9,6 @@ that client says and sends it to all the others. One more reads the console.
 import argparse
 import itertools
 import socket
-import sys
 import threading
 
 import protocol
@@ -52,6 +51,7 @@ def read_console():
     background has no console, and so no input from the beginning.
     """
     # TODO 1: for each line of sys.stdin, tell everyone: [server] LINE
+    # This needs `import sys` at the top.
     # TODO 3: hold the lock while you tell them.
 
 
