@@ -3,16 +3,11 @@
 The test plays the server.
 """
 
-import socket
-
 import pytest
 
-from grading.deadlines import LINE, REST
-from grading.diagnosis import unhandled_errors
 from grading.grader import Grader
-from grading.people import ANY_LINE, Person
+from grading.people import Person
 from grading.program import Program
-from grading.rendering import quoted
 
 LONG = 3000  # characters; more than one send() takes on a harsh system
 LETTERS = "aäöüß€"  # one byte, two bytes, three bytes
@@ -23,7 +18,7 @@ LETTERS = "aäöüß€"  # one byte, two bytes, three bytes
 def test_connects(grader: Grader) -> None:
     """The client connects to the host and the port that it is told."""
     start(grader)
-    forgive(grader)
+    grader.forgive()
 
 
 @pytest.mark.points(1)
@@ -33,7 +28,7 @@ def test_sends_the_line(grader: Grader) -> None:
     word = grader.word()
     _, server = start(grader, word)
     server.expect(word)
-    forgive(grader)
+    grader.forgive()
 
 
 @pytest.mark.points(1)
@@ -44,8 +39,8 @@ def test_prints_the_answer(grader: Grader) -> None:
     answer = grader.word()
     server.send(answer)
     server.half_close()
-    prints(chat, answer)
-    forgive(grader)
+    chat.expect_next(answer)
+    grader.forgive()
 
 
 @pytest.mark.points(2)
@@ -55,7 +50,7 @@ def test_prints_each_piece_when_it_comes(grader: Grader) -> None:
     chat, server = start(grader)
     for answer in grader.words(3):
         server.send(answer)
-        prints(chat, answer)
+        chat.expect_next(answer)
 
 
 @pytest.mark.points(1)
@@ -71,8 +66,8 @@ def test_prints_every_byte_until_the_end(grader: Grader) -> None:
     server.send("\n".join(answers))
     server.half_close()
     for answer in answers:
-        prints(chat, answer)
-    forgive(grader)
+        chat.expect_next(answer)
+    grader.forgive()
 
 
 @pytest.mark.points(1)
@@ -95,18 +90,17 @@ def test_long_line_is_sent_whole(grader: Grader) -> None:
     line = grader.word().ljust(LONG, "x")
     _, server = start(grader, line, harsh=True)
     server.read_bytes(LONG)
-    forgive(grader)
+    grader.forgive()
 
 
 @pytest.mark.points(1)
 @pytest.mark.hint(4)
 def test_says_that_it_cannot_connect(grader: Grader) -> None:
     """If there is no server, the client says so in plain words on stderr."""
-    with port_without_server() as unused:
-        chat = grader.client(unused.getsockname())
-        say(chat, grader.word())
-        chat.wait_exit()
-    expect_remark(chat)
+    chat = grader.client(grader.port_without_server())
+    say(chat, grader.word())
+    chat.wait_exit()
+    grader.expect_remark(chat, "it cannot connect")
 
 
 @pytest.mark.points(1)
@@ -118,12 +112,11 @@ def test_exit_code_tells_how_it_went(grader: Grader) -> None:
     server.half_close()
     if chat.wait_exit() != 0:
         raise chat.mismatch("to end with exit code 0, as all went well", ending(chat))
-    with port_without_server() as unused:
-        chat = grader.client(unused.getsockname())
-        say(chat, grader.word())
-        if chat.wait_exit() == 0:
-            expected = "to end with an exit code other than 0, as there is no server"
-            raise chat.mismatch(expected, ending(chat))
+    chat = grader.client(grader.port_without_server())
+    say(chat, grader.word())
+    if chat.wait_exit() == 0:
+        expected = "to end with an exit code other than 0, as there is no server"
+        raise chat.mismatch(expected, ending(chat))
 
 
 # ------------------------------------------------------------------ words of this step
@@ -143,39 +136,6 @@ def say(chat: Program, line: str) -> None:
     """Type a line and end the input, for clients that wait for either."""
     chat.type(line)
     chat.close_stdin()
-
-
-def forgive(grader: Grader) -> None:
-    """Do not mind what becomes of the program from here on: other tests look at that.
-
-    It goes on running while the test ends, so whether an error that comes later would
-    still be seen is a matter of luck.
-    """
-    grader._programs.clear()
-
-
-def port_without_server() -> socket.socket:
-    """Take a port and do not listen on it: nobody can connect to it."""
-    sock = socket.socket()
-    sock.bind(("127.0.0.1", 0))
-    return sock
-
-
-def prints(chat: Program, line: str) -> None:
-    """Expect that the next line the program prints is exactly `line`."""
-    wording = f"the line {quoted(line.encode())} next"
-    got = chat._expect_line(ANY_LINE, "stdout", LINE, wording, REST)[0]
-    if got != line:
-        raise chat.mismatch(f"to print {wording} on stdout", quoted(got.encode()))
-
-
-def expect_remark(chat: Program) -> None:
-    """Expect that it has said something on stderr, and not a traceback."""
-    if errors := list(unhandled_errors(chat.state())):
-        raise chat.mismatch("to catch its errors", errors[0])
-    if not chat.stderr.strip():
-        expected = "to end with a remark on stderr that it cannot connect"
-        raise chat.mismatch(expected, "nothing on stderr")
 
 
 def ending(chat: Program) -> str:

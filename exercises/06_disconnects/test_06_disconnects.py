@@ -2,10 +2,8 @@
 
 import re
 
-import psutil
 import pytest
 
-from grading.deadlines import LINE, REST
 from grading.grader import Grader, Member
 from grading.program import Program
 from grading.rendering import quoted
@@ -163,10 +161,10 @@ def test_nothing_stays_open(grader: Grader) -> None:
     server = grader.server()
     (alice,) = grader.join(server, "alice")
     come_and_go(grader, server, alice)
-    before = descriptors(server)  # so what it opens once and for all is open by now
+    before = server.open_files()  # so what it opens once and for all is open by now
     for _ in range(2):
         come_and_go(grader, server, alice)
-    expect_descriptors(server, before)
+    expect_files(server, before)
 
 
 # ------------------------------------------------------------- the ways of leaving
@@ -307,23 +305,9 @@ def hear_until(person: Member, pattern: str, wording: str) -> list[str]:
     return lines[1:]
 
 
-# ------------------------------------------------- for the vocabulary: Program, later
-
-
-def descriptors(program: Program) -> int:
-    """Return how many files and sockets it has open."""
-    process = psutil.Process(program.pid)
-    return process.num_fds() if psutil.POSIX else process.num_handles()
-
-
-def expect_descriptors(program: Program, before: int) -> None:
+def expect_files(program: Program, before: int) -> None:
     """Expect that it has, now or soon, about as many files and sockets open."""
-
-    def settled() -> bool:
-        return descriptors(program) <= before + SPARE
-
-    found, why = program._await(settled, LINE, REST)
-    if not found:
-        more = descriptors(program) - before
+    if not program.becomes(lambda: program.open_files() <= before + SPARE):
+        more = program.open_files() - before
         expected = "to have closed the sockets of all who left"
-        raise program.mismatch(expected, f"{more} more that are open {why}")
+        raise program.mismatch(expected, f"{more} more that are open")

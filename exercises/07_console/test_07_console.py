@@ -68,7 +68,7 @@ def test_empty_line_ends_nothing(grader: Grader) -> None:
 @pytest.mark.points(1)
 @pytest.mark.hint(1)
 def test_talking_to_nobody_does_no_harm(grader: Grader) -> None:
-    """Alice leaves, so the operator talks to nobody. Bob comes and hears what follows."""
+    """The operator types when nobody is here. Who comes later hears what follows."""
     server = grader.server()
     (alice,) = grader.join(server, "alice")
     first, unheard, last = grader.words(3)

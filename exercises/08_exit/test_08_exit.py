@@ -205,9 +205,8 @@ def expect_no_reset(person: Member) -> None:
     A reset may come right behind the end of the stream. A reader in time does not see
     it, a later one loses what it has not read yet.
     """
-    how = person.expect_end()
-    late = person._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-    if how == "RST" or late:
+    person.expect_end()
+    if person.was_reset():
         got = f"a reset (RST): what {person.name} has not read by then is lost"
         raise person.mismatch("an orderly end of the connection (FIN)", got)
 

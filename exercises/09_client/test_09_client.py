@@ -3,20 +3,14 @@
 The test plays the server, and types.
 """
 
-import socket
-
 import pytest
 
-from grading.deadlines import LINE, REST
-from grading.diagnosis import unhandled_errors
 from grading.grader import Grader
-from grading.people import ANY_LINE, Person
+from grading.people import Person
 from grading.program import Program
-from grading.rendering import quoted
 
 LETTERS = "äöü€ß€äöü"  # two bytes each, or three
 TYPED = 20  # lines
-LAST_WORDS = 0.3  # seconds for the rest of a traceback
 
 
 @pytest.mark.points(1)
@@ -41,7 +35,7 @@ def test_lines_and_letters_stay_whole(grader: Grader) -> None:
     for word in grader.words(20):
         line = f"{LETTERS} {word}"
         server.send(line)
-        prints(chat, line)
+        chat.expect_next(line)
 
 
 @pytest.mark.points(1)
@@ -137,9 +131,9 @@ def test_says_that_the_connection_is_lost(grader: Grader) -> None:
     chat, server = start(grader)
     word = grader.word()
     server.send(word)
-    prints(chat, word)
+    chat.expect_next(word)
     server.reset()
-    expect_remark(chat)
+    grader.expect_remark(chat, "the connection is lost")
 
 
 @pytest.mark.points(1)
@@ -161,8 +155,8 @@ def test_exit_code_tells_how_it_ended(grader: Grader) -> None:
     server.read_all()
     server.close()
     ends(chat, 0, "we have left")
-    with port_without_server() as unused:
-        ends(grader.client(unused.getsockname()), 3, "there is no server")
+    chat = grader.client(grader.port_without_server())
+    ends(chat, 3, "there is no server")
 
 
 # ------------------------------------------------------------------ words of this step
@@ -173,31 +167,6 @@ def start(grader: Grader, *, harsh: bool = False) -> tuple[Program, Person]:
     listener = grader.listen()
     chat = grader.client(listener, harsh=harsh)
     return chat, listener.accept(chat)
-
-
-def port_without_server() -> socket.socket:
-    """Take a port and do not listen on it: nobody can connect to it."""
-    sock = socket.socket()
-    sock.bind(("127.0.0.1", 0))
-    return sock
-
-
-def prints(chat: Program, line: str) -> None:
-    """Expect that the next line the program prints is exactly `line`."""
-    wording = f"the line {quoted(line.encode())} next"
-    got = chat._expect_line(ANY_LINE, "stdout", LINE, wording, REST)[0]
-    if got != line:
-        raise chat.mismatch(f"to print {wording} on stdout", quoted(got.encode()))
-
-
-def expect_remark(chat: Program) -> None:
-    """Expect that it says something on stderr, and that it is not a traceback."""
-    chat._await(lambda: bool(chat.stderr.strip()) or chat.has_ended(), LINE, REST)
-    if errors := list(unhandled_errors(chat.state(LAST_WORDS))):
-        raise chat.mismatch("to catch its errors", errors[0])
-    if not chat.stderr.strip():
-        expected = "to end with a remark on stderr that the connection is lost"
-        raise chat.mismatch(expected, "nothing on stderr")
 
 
 def ends(chat: Program, code: int, why: str) -> None:

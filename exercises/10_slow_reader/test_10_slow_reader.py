@@ -1,14 +1,10 @@
 """Step 10: nobody waits for a client that does not read, and nothing piles up."""
 
-import sys
 from collections.abc import Callable, Iterator
 
-import psutil
 import pytest
 
-from grading.deadlines import LINE, Deadline
 from grading.grader import Grader, Member
-from grading.people import ANY_LINE
 from grading.program import Program
 from grading.rendering import quoted
 
@@ -92,10 +88,10 @@ def test_who_is_too_far_behind_is_dropped(grader: Grader) -> None:
     (bob,) = grader.join(server, "bob")
     carol = grader.enter(server, "carol", SMALL)
     carol.stall()
-    before = memory(server)
+    before = server.memory()
     said = talk_until_left(grader, server, bob, 1)
     if bob.notices(LEFT) < 1:
-        more = (memory(server) - before) // 1_000_000
+        more = (server.memory() - before) // 1_000_000
         raise bob.mismatch(
             f"to be told that carol left: with --outbox {OUTBOX} she is too far behind",
             f"no such notice while {said // 1_000_000} MB were said, and mchat uses"
@@ -164,22 +160,22 @@ def test_nothing_is_left_of_the_dropped(grader: Grader) -> None:
     """
     server = grader.server("--outbox", OUTBOX)
     (bob,) = grader.join(server, "bob")
-    threads, files = threads_of(server), files_of(server)
+    threads, files = server.threads(), server.open_files()
     stalled = [grader.enter(server, f"guest {n}", SMALL) for n in range(1, GUESTS + 1)]
     for number in range(1, GUESTS + 1):
         grader.enter(server, f"visitor {number}").close()
     talk_until_left(grader, server, bob, 2 * GUESTS)
     for guest in stalled:
         guest.read_all()
-    before = memory(server)
+    before = server.memory()
     for burst in talk(grader, MUCH // 2):
         say(server, burst)
         hears_all(bob, burst)
-    if (more := memory(server) - before) > MUCH // 4:
+    if (more := server.memory() - before) > MUCH // 4:
         got = f"{more // 1_000_000} MB more, with nobody here who does not read"
         raise server.mismatch("to use no more memory than before", got)
-    expect_back(grader, server, bob, threads_of, threads, "threads")
-    expect_back(grader, server, bob, files_of, files, "open files")
+    expect_back(server, server.threads, threads, "threads")
+    expect_back(server, server.open_files, files, "open files")
 
 
 # ------------------------------------------------------------------------- helpers
@@ -200,7 +196,7 @@ def hears_all(person: Member, lines: list[str]) -> None:
     """Expect these lines next. (Quicker than `hears`, which makes a regex of each.)"""
     for line in lines:
         wording = f"to hear {short(line)} next"
-        heard = person._spoken(ANY_LINE, wording)
+        heard = person.hears_something(wording)
         if not heard.endswith(line):
             raise person.mismatch(wording, short(heard))
 
@@ -236,44 +232,16 @@ def check_order(listener: Member, name: str, said: list[str], heard: list[str]) 
             raise listener.mismatch(expected, short(line))
 
 
-def expect_back(  # noqa: PLR0913, PLR0917
-    grader: Grader,
-    server: Program,
-    bob: Member,
-    count: Callable[[Program], int],
-    before: int,
-    what: str,
+def expect_back(
+    server: Program, count: Callable[[], int], before: int, what: str
 ) -> None:
     """Expect the count of something to fall to what it was, soon."""
-    deadline = Deadline(LINE)
-    while (now := count(server)) >= before + GUESTS and deadline.left():
-        word = grader.word()
-        server.type(word)
-        bob.hears(word)  # a round trip, so that the program has had time to run
-    if now >= before + GUESTS:
+    if not server.becomes(lambda: count() < before + GUESTS):
         expected = f"to have {before} {what}, as before {2 * GUESTS} guests came"
-        got = f"{now} {what} after they had left"
+        got = f"{count()} {what} after they had left"
         raise server.mismatch(expected, got, hung=what == "threads")
 
 
 def short(line: str) -> str:
     """Return a line as it goes into a report."""
     return quoted(line.rstrip("./").encode())
-
-
-def memory(server: Program) -> int:
-    """Return how many bytes of memory the program uses."""
-    return int(psutil.Process(server.pid).memory_info().rss)
-
-
-def threads_of(server: Program) -> int:
-    """Return how many threads the program has."""
-    return int(psutil.Process(server.pid).num_threads())
-
-
-def files_of(server: Program) -> int:
-    """Return how many files and sockets the program has open."""
-    process = psutil.Process(server.pid)
-    if sys.platform == "win32":
-        return int(process.num_handles())
-    return int(process.num_fds())

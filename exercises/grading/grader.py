@@ -12,6 +12,7 @@ and notices (lines that begin with "* ") at any time.
 
 import re
 import shutil
+import socket
 import tempfile
 import time
 from collections.abc import Callable
@@ -24,8 +25,8 @@ from grading.control import Control
 from grading.deadlines import LINE, Deadline
 from grading.diagnosis import unhandled_errors
 from grading.harness import Harness
-from grading.mismatch import matched
-from grading.people import ANY_LINE, Listener, Person
+from grading.mismatch import ANY_LINE, Wanted, matched
+from grading.people import Listener, Person
 from grading.program import Program
 from grading.ready import Address
 from grading.rendering import quoted
@@ -36,6 +37,7 @@ __tracebackhide__ = True  # pytest then shows the test's line, not ours
 GREETING = re.compile(r"\* .*")
 NOTICE = b"* "
 HARSH = "runs on a harsh system: threads switch often, recv and send move few bytes"
+LAST_WORDS = 0.3  # seconds that a program may take to say more
 MEASURE = 0.15  # seconds of processor time that we burn to compare with
 WORDS = ("amber", "birch", "coral", "ember", "flint", "grove", "heron", "lemon")
 
@@ -73,25 +75,23 @@ class Member(Person):
         wording = f"to hear {quoted(text.encode())} sooner or later"
         return self.expect_eventually(_behind_prefix(text), wording=wording)[0]
 
-    def hears_something(self) -> str:
+    def hears_something(self, wording: str = "to hear something") -> str:
         """Expect that something is said; return the line."""
-        return self._spoken(ANY_LINE, "to hear something")
+        return self._spoken(ANY_LINE, wording)
 
     def hears_line(self, line: str, why: str = "") -> str:
         """Expect the next thing said to be exactly this line, prefix and all."""
         wording = f"to hear {quoted(line.encode())} next{why and f', {why}'}"
-        return self._spoken(re.compile(re.escape(line)), wording)
+        return self._spoken(line, wording)
 
-    def _spoken(
-        self, pattern: re.Pattern[str], wording: str, timeout: float = LINE
-    ) -> str:
+    def _spoken(self, wanted: Wanted, wording: str, timeout: float = LINE) -> str:
         deadline = Deadline(timeout)
         while (line := self._line(deadline)) is not None and line.startswith(NOTICE):
             self._past.append(line)
             self._notices.append(line)
         if line is None:
             raise self.mismatch(wording, self._nothing(deadline))
-        match = matched(pattern, line)
+        match = matched(wanted, line)
         if not match:
             raise self.mismatch(wording, quoted(line))
         self._past.append(line)
@@ -218,6 +218,23 @@ class Grader(Harness):
         return f"{self._random.choice(WORDS)} {self._random.randrange(100_000)}"
 
     # -- expectations about programs --------------------------------------------
+
+    def port_without_server(self) -> Address:
+        """Return an address to which nobody can connect, until the test is over."""
+        sock = socket.socket()
+        self._cleanup.callback(sock.close)
+        sock.bind(("127.0.0.1", 0))  # taken, but nobody listens
+        address: Address = sock.getsockname()
+        return address
+
+    def expect_remark(self, program: Program, about: str) -> None:
+        """Expect that it says something on stderr, and that it is not a traceback."""
+        program.becomes(lambda: bool(program.stderr) or program.has_ended())
+        if errors := list(unhandled_errors(program.state(LAST_WORDS))):
+            raise program.mismatch("to catch its errors", errors[0])
+        if not program.stderr.strip():
+            expected = f"to say on stderr, in a line, that {about}"
+            raise program.mismatch(expected, "nothing on stderr")
 
     def expect_rest(self, program: Program) -> None:
         """Expect that it waits, now that nothing happens, instead of going round.

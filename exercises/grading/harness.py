@@ -78,7 +78,12 @@ class Harness:
             raise ValueError(f"{to} is not ready: call wait_ready() first")
         peer = to if isinstance(to, Program) else f"port {address[1]}"
         person = connect(
-            name, address, peer, self.transcript, receive_buffer, self.person
+            name,
+            address,
+            peer,
+            self.transcript,
+            receive_buffer=receive_buffer,
+            person_class=self.person,
         )
         self._cleanup.callback(person.close)
         return person

@@ -123,7 +123,8 @@ def _answer(recv: Callable[[int], bytes], sendall: Callable[[bytes], None]) -> N
         while recv(1):
             sendall(_stacks().encode(errors="replace") + b"\n")
     except OSError:
-        pass  # one of the two is at its end
+        return  # the program has closed what it did not open
+    os._exit(1)  # the grader is gone, however it ended: nobody else would end us
 
 
 def _stacks() -> str:

@@ -10,6 +10,8 @@ from grading.transcript import Transcript
 
 Wanted = str | re.Pattern[str]  # a whole line without its end, or a regex for it
 
+ANY_LINE: Wanted = re.compile(r".*", re.DOTALL)
+
 LAST_WORDS = 0.3  # seconds that a program gets, if it seems to be dying
 
 

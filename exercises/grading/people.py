@@ -15,7 +15,7 @@ from typing import Literal
 
 from grading.activity import Activity
 from grading.deadlines import END, GLANCE, LINE, READY, REST, Deadline
-from grading.mismatch import Mismatch, Wanted, described, matched
+from grading.mismatch import ANY_LINE, Mismatch, Wanted, described, matched
 from grading.program import Program
 from grading.ready import Address
 from grading.rendering import quoted
@@ -27,7 +27,6 @@ End = Literal["FIN", "RST"]  # an orderly end, or a reset: pending data may be l
 
 LINE_LIMIT = 1_048_576  # bytes; a longer line is a mismatch, not a memory problem
 READ_LIMIT = 67_108_864  # bytes that read_all takes before it gives up
-ANY_LINE = re.compile(r".*", re.DOTALL)
 REMEMBERED = 5  # lines of the past that a report repeats
 
 # struct linger: on, 0 seconds. Then close() sends RST (socket(7)).
@@ -81,6 +80,11 @@ class Person:
             raise self.mismatch(f"{self.peer} to read what is sent", got) from None
         except OSError as exc:
             raise self.mismatch(f"to send {quoted(data)}", _reason(exc)) from None
+
+    def was_reset(self) -> bool:
+        """Tell whether a reset has come since the last read, even behind the end."""
+        error = self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        return self._end == "RST" or error != 0
 
     def half_close(self) -> None:
         """End the sending side (FIN); go on reading."""
@@ -292,6 +296,7 @@ def connect(
     address: Address,
     peer: str | Program,
     transcript: Transcript,
+    *,
     receive_buffer: int = 0,
     person_class: type[Person] = Person,
 ) -> Person:

@@ -23,10 +23,11 @@ from grading import ready
 from grading.activity import Activity
 from grading.control import Control
 from grading.deadlines import EXIT, GLANCE, LINE, READY, REST, SLOW_REST, Deadline
-from grading.mismatch import Mismatch, Wanted, described, matched
+from grading.mismatch import ANY_LINE, Mismatch, Wanted, described, matched
 from grading.output import Output
 from grading.processes import Family
 from grading.ready import Address
+from grading.rendering import quoted
 from grading.spawning import INTERRUPT, spawn
 from grading.transcript import LineCutter, ProgramState, Transcript
 
@@ -221,6 +222,14 @@ class Program:
         """
         return self._expect_line(wanted, stream, timeout, described(wanted), REST)
 
+    def expect_next(self, line: str) -> None:
+        """Expect the next line on stdout, after those expected before, to be `line`."""
+        wording = described(line)
+        got = self._expect_line(ANY_LINE, "stdout", LINE, f"{wording} next", REST)[0]
+        if got != line:
+            what = quoted(got.encode(errors="backslashreplace"))
+            raise self.mismatch(f"to print {wording} next on stdout", what)
+
     def wait_ready(self, timeout: float = READY) -> Address:
         """Wait for `listening on HOST:PORT` on stdout; return where to connect to.
 
@@ -313,6 +322,24 @@ class Program:
     def has_ended(self) -> bool:
         """Whether the process itself is over; its children may hold on to its pipes."""
         return self._process.poll() is not None
+
+    def threads(self) -> int:
+        """Return how many threads it has."""
+        return int(psutil.Process(self.pid).num_threads())
+
+    def open_files(self) -> int:
+        """Return how many files and sockets it has open."""
+        process = psutil.Process(self.pid)
+        count = process.num_fds if psutil.POSIX else process.num_handles  # type: ignore[attr-defined,unused-ignore]
+        return int(count())
+
+    def memory(self) -> int:
+        """Return how many bytes of memory it uses (resident)."""
+        return int(psutil.Process(self.pid).memory_info().rss)
+
+    def becomes(self, state: Callable[[], bool]) -> bool:
+        """Wait until `state()` is true; tell whether it is, in the end."""
+        return self._await(state, LINE, REST)[0]
 
     def listening_ports(self) -> set[int]:
         """Return the TCP ports on which it, or what it has started, listens."""

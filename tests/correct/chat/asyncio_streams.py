@@ -28,7 +28,7 @@ limit = 0
 
 
 def say(line, but=None):
-    for client in list(clients):
+    for client in clients:
         if client is not but:
             client.send(line)
 
