@@ -50,7 +50,7 @@ class Verdict:
         happened = _section(self.report, "What happened")
         wrong = _section(self.report, "What is wrong with the program")
         text = re.sub(r'"[^"]*"', '"..."', f"{happened} {wrong}")
-        return re.sub(r"\d+", "N", " ".join(text.split()))
+        return re.sub(r"(?<!\w)\d+\b", "N", " ".join(text.split()))
 
 
 def _section(report: str, heading: str) -> str:

@@ -7,7 +7,8 @@ import pytest
 from grading.grader import Grader, Member
 from grading.rendering import quoted
 
-TALK = 25  # lines
+TALK = 40  # lines
+BETWEEN = 8  # people: the way through the list is long enough to be overtaken on
 
 # A pipe on Windows has an encoding of its own, which is not that of a terminal.
 ABROAD = "" if sys.platform == "win32" else "Grüße, ☕ is ready: "
@@ -142,11 +143,13 @@ def test_operator_is_part_of_the_one_order(grader: Grader) -> None:
     The system is a harsh one: it switches threads in the middle of your functions.
     """
     server = grader.server(harsh=True)
-    alice, bob, carol = grader.join(server, "alice", "bob", "carol")
-    said, typed = grader.words(TALK), grader.words(TALK)
-    server.type("\n".join(typed))
-    alice.send("\n".join(said))
-    for _ in range(2 * TALK):
+    others = (f"guest {number}" for number in range(BETWEEN))
+    alice, bob, *_, carol = grader.join(server, "alice", "bob", *others, "carol")
+    alice.send("\n".join(grader.words(TALK)))
+    first = bob.hears_something()  # so the server is in the middle of her lines
+    server.type("\n".join(grader.words(TALK)))
+    carol.hears_line(first, "as bob did")
+    for _ in range(2 * TALK - 1):
         carol.hears_line(bob.hears_something(), "as bob did")
 
 
