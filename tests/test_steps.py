@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import kill_matrix
 import proofs
 from grading.manifest import expected_tests
 from grading.steps import EXERCISES, POINTS, STARTERS, Step, load
@@ -137,3 +138,12 @@ def test_step_that_says_too_little_is_refused(tmp_path: Path) -> None:
     (tmp_path / "step.toml").write_text('title = "x"\n', encoding="utf-8")
     with pytest.raises(ValueError, match="needed: title, files, minutes"):
         load(tmp_path)
+
+
+def test_kept_matrix_is_the_one_of_these_programs() -> None:
+    """Each wrong program is in it, caught by the test that is meant for it."""
+    rows = kill_matrix.read()
+    programs = [(b.step, b.name, b.test) for b in proofs.broken_programs()]
+    assert [(row.step, row.program, row.meant) for row in rows] == programs
+    assert [row.program for row in rows if row.meant not in row.caught_by] == []
+    assert kill_matrix.PICTURE.read_text(encoding="utf-8") == kill_matrix.as_svg(rows)

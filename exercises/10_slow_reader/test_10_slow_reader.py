@@ -144,6 +144,9 @@ def test_who_leaves_gets_what_still_waits(grader: Grader) -> None:
         say(server, burst)
         hears_all(bob, burst)
     carol.half_close()
+    for word in grader.words(20):  # meanwhile the server has noticed
+        server.type(word)
+        bob.hears(word)
     for burst in bursts:
         hears_all(carol, burst)
     carol.read_all()

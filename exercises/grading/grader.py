@@ -151,7 +151,7 @@ class Grader(Harness):
         program = self.run("mchat.py", "--port", port, *args, harsh=harsh)
         if ready:
             program.wait_ready()
-            self._check_ready_line(program)
+            self._check_ready_line(program, port)
         return program
 
     def client(self, to: Listener | Address, *, harsh: bool = False) -> Program:
@@ -184,10 +184,13 @@ class Grader(Harness):
             shutil.copyfile(theirs if theirs.is_file() else ours, self.folder / name)
         self._copied = True
 
-    def _check_ready_line(self, program: Program) -> None:
-        """Expect that it really listens there, and no other program instead."""
+    def _check_ready_line(self, program: Program, wanted: int) -> None:
+        """Expect that it really listens there, and where it was told to."""
         assert program.address is not None
         port = program.address[1]
+        if wanted not in (0, port):
+            expected = f"to listen on the port that --port says, {wanted}"
+            raise program.mismatch(expected, f"port {port}")
         ports = sorted(program.listening_ports())
         if port not in ports:
             got = f"a listener on port {ports}" if ports else "no listener at all"

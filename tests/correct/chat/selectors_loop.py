@@ -36,6 +36,8 @@ class Client:
         self.ending = False  # close once the outbox is empty
 
     def send(self, line):
+        if self.ending:
+            return
         self.outbox += protocol.encode(line).replace(b"\r\n", b"\n")
         self.flush()
 
