@@ -10,6 +10,7 @@ from grading.people import Person
 from grading.program import Program
 
 LONG = 3000  # characters; more than one send() takes on a harsh system
+NOWHERE = "ff01::1"  # RFC 4291: never leaves this machine; TCP refuses it at once
 LETTERS = "aäöüß€"  # one byte, two bytes, three bytes
 
 
@@ -25,9 +26,9 @@ def test_connects(grader: Grader) -> None:
 @pytest.mark.hint(2)
 def test_sends_the_line(grader: Grader) -> None:
     """The server gets the line that was typed, with its line end."""
-    word = grader.word()
-    _, server = start(grader, word)
-    server.expect(word)
+    line = f"  {grader.word()} {LETTERS} "
+    _, server = start(grader, line)
+    server.expect(line)
     grader.forgive()
 
 
@@ -47,10 +48,13 @@ def test_prints_the_answer(grader: Grader) -> None:
 @pytest.mark.hint(3)
 def test_prints_each_piece_when_it_comes(grader: Grader) -> None:
     """An answer may come in several pieces. Each is printed before the next comes."""
-    chat, server = start(grader)
-    for answer in grader.words(3):
-        server.send(answer)
-        chat.expect_next(answer)
+    chat, server = start(grader, ends=False)
+    said = ""
+    for word in grader.words(3):
+        for piece in (word, "\n"):
+            server.send(piece, end="")
+            said += piece
+            chat.expect_so_far(said)
 
 
 @pytest.mark.points(1)
@@ -75,9 +79,11 @@ def test_prints_every_byte_until_the_end(grader: Grader) -> None:
 def test_ends_when_the_server_ends(grader: Grader) -> None:
     """Once the server has ended the connection, the client ends, too."""
     chat, server = start(grader)
-    server.send(grader.word())
+    answer = grader.word()
+    server.send(f"{answer}\r\n\n{answer}", end="")
     server.half_close()
     chat.wait_exit()
+    chat.expect_so_far(f"{answer}\r\n\n{answer}")
 
 
 @pytest.mark.points(1)
@@ -87,9 +93,9 @@ def test_long_line_is_sent_whole(grader: Grader) -> None:
 
     The system is a harsh one: it takes only a part of a long line at once.
     """
-    line = grader.word().ljust(LONG, "x")
+    line = grader.word() + LETTERS * (LONG // len(LETTERS))
     _, server = start(grader, line, harsh=True)
-    server.read_bytes(LONG)
+    server.expect(line)
     grader.forgive()
 
 
@@ -101,6 +107,11 @@ def test_says_that_it_cannot_connect(grader: Grader) -> None:
     say(chat, grader.word())
     chat.wait_exit()
     grader.expect_remark(chat, "it cannot connect")
+    # Somebody listens on this port of 127.0.0.1, but that host is not the one said.
+    chat = grader.client((NOWHERE, grader.listen().address[1]))
+    say(chat, grader.word())
+    chat.wait_exit()
+    grader.expect_remark(chat, f"it cannot connect to {NOWHERE}")
 
 
 @pytest.mark.points(1)
@@ -123,12 +134,18 @@ def test_exit_code_tells_how_it_went(grader: Grader) -> None:
 
 
 def start(
-    grader: Grader, line: str = "hello", *, harsh: bool = False
+    grader: Grader, line: str = "hello", *, harsh: bool = False, ends: bool = True
 ) -> tuple[Program, Person]:
-    """Start the client, type a line, and accept its connection as the server."""
+    """Start the client, type a line, and accept its connection as the server.
+
+    The input ends after the line, unless `ends` is false: a person at a terminal goes
+    on sitting there.
+    """
     listener = grader.listen()
     chat = grader.client(listener, harsh=harsh)
-    say(chat, line)
+    chat.type(line)
+    if ends:
+        chat.close_stdin()
     return chat, listener.accept(chat)
 
 

@@ -55,6 +55,7 @@ def test_last_line_needs_no_end(decoders: Decoding) -> None:
     ended.feeds(b"one\n", ["one"])
     ended.finishes([])
     decoders.new("silent").finishes([])
+    decoders.new("wrong").feeds_in_all([b"caf\xe9"], ["caf\ufffd"], ends=True)
 
 
 @pytest.mark.points(1)
@@ -68,7 +69,7 @@ def test_cr_before_lf_belongs_to_the_end(decoders: Decoding) -> None:
     decoder.feeds(b"hello\r\n\r\n", ["hello", ""])
     decoder.feeds(b"wor\rld\r", [])
     decoder.feeds(b"\n", ["wor\rld"])
-    in_any_pieces(decoders, b"a\r\nb\n\rc\n", ["a", "b", "\rc"])
+    in_any_pieces(decoders, b"a\r\nb\n\rc\nd\r\r\n", ["a", "b", "\rc", "d\r"])
 
 
 @pytest.mark.points(1)
@@ -79,6 +80,7 @@ def test_nothing_else_ends_a_line(decoders: Decoding) -> None:
     There are more characters that other programs take for line ends.
     """
     in_any_pieces(decoders, b"  a \t\n", ["  a \t"])
+    in_any_pieces(decoders, b"\xef\xbb\xbfa\n", ["\ufeffa"])
     in_any_pieces(decoders, b"a\x0bb\x0cc\x1cd\x00e\n", ["a\x0bb\x0cc\x1cd\x00e"])
     separators = "a\x85b\u2028c\u2029d"
     in_any_pieces(decoders, f"{separators}\n".encode(), [separators])
@@ -121,6 +123,7 @@ def test_line_over_the_limit_is_too_long(decoders: Decoding) -> None:
     exact = decoders.new("exact", max_line=8)
     exact.feeds(b"12345678\r", [])
     exact.feeds(b"\n", ["12345678"])
+    exact.feeds(b"1234567\xff\n", ["1234567\ufffd"])
     for line in (b"123456789", "1234567é".encode(), b"123456789" * 5):
         pieces = [line[n : n + 4] for n in range(0, len(line), 4)]
         pieces += [b"\n", b"ne", b"xt\n"]
@@ -128,7 +131,9 @@ def test_line_over_the_limit_is_too_long(decoders: Decoding) -> None:
         whole = b"one\n" + line + b"\r\ntwo\nthree\n"
         wanted = ["one", TOO_LONG, "two", "three"]
         decoders.new("whole", max_line=8).feeds_in_all([whole], wanted)
-        decoders.new("last", max_line=8).feeds_in_all([line], [TOO_LONG], ends=True)
+        last = decoders.new("last", max_line=8)
+        last.feeds_in_all([line], [TOO_LONG], ends=True)
+        last.finishes([])
 
 
 @pytest.mark.points(1)

@@ -8,9 +8,11 @@ import pytest
 from grading.grader import Grader
 from grading.people import Person
 from grading.program import Program
+from grading.rendering import quoted
 
 LETTERS = "äöü€ß€äöü"  # two bytes each, or three
 TYPED = 20  # lines
+MUCH = 16_000  # lines of 1000 letters: more than is on its way at any time
 
 
 @pytest.mark.points(1)
@@ -47,6 +49,8 @@ def test_sends_lines_when_they_are_typed(grader: Grader) -> None:
     """
     chat, server = start(grader)
     one, two, *pasted = grader.words(4)
+    two = f"  {two} {LETTERS} "  # a line is what was typed, blanks and all
+    pasted.insert(1, "")  # an empty line is one, too
     for word in (one, two):
         chat.type(word)
         server.expect(word)
@@ -63,13 +67,15 @@ def test_exit_leaves(grader: Grader) -> None:
     A line that only has the word in it is a line like any other.
     """
     chat, server = start(grader)
-    line = f"{grader.word()} exit"
-    chat.type(line)
-    server.expect(line)
+    word = grader.word()
+    for line in (f"{word} exit", f"exit {word}", "Exit"):
+        chat.type(line)
+        server.expect(line)
     chat.type("exit")
     server.expect_end()
     server.close()
     chat.wait_exit()
+    chat.expect_so_far("")
 
 
 @pytest.mark.points(1)
@@ -83,10 +89,14 @@ def test_end_of_input_leaves(grader: Grader) -> None:
     typed = grader.words(TYPED)
     for word in typed:
         chat.type(word)
+    last = grader.word()
+    chat.type(last, end="")
     chat.close_stdin()
     for word in typed:
         server.expect(word)
-    server.expect_end()
+    if (rest := server.read_all()).rstrip(b"\r\n") != last.encode():
+        expected = f"the last line typed, {quoted(last.encode())}, and then the end"
+        raise server.mismatch(expected, quoted(rest))
     server.close()
     chat.wait_exit()
 
@@ -102,6 +112,7 @@ def test_hears_the_last_words(grader: Grader) -> None:
     one, two = grader.words(2)
     chat.type("exit")
     server.expect_end()
+    grader.expect_rest(chat)  # it waits for the last words, and does not end before
     server.send_bytes(f"{one}\n{two}".encode())
     server.close()
     chat.expect_output(one)
@@ -134,6 +145,12 @@ def test_says_that_the_connection_is_lost(grader: Grader) -> None:
     chat.expect_next(word)
     server.reset()
     grader.expect_remark(chat, "the connection is lost")
+    chat, server = start(grader, harsh=True)
+    chat.type("\n".join(["x" * 1000] * MUCH))
+    server.read_bytes(5)
+    server.reset()
+    ends(chat, 1, "the server has gone")
+    grader.expect_remark(chat, "the connection is lost")
 
 
 @pytest.mark.points(1)
@@ -154,6 +171,11 @@ def test_exit_code_tells_how_it_ended(grader: Grader) -> None:
     chat.close_stdin()
     server.read_all()
     server.close()
+    ends(chat, 0, "we have left")
+    chat, server = start(grader, harsh=True)
+    chat.type("exit")
+    server.read_all()
+    server.reset()
     ends(chat, 0, "we have left")
     chat = grader.client(grader.port_without_server())
     ends(chat, 3, "there is no server")

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 HERE = __file__  # which Python deletes when the main thread is done
 SWITCH_INTERVAL = 1e-6  # seconds; the default is 0.005
 LONGEST_YIELD = 200e-6  # seconds; long enough for another thread to get in between
+DAWDLE = 0.02  # seconds; long enough for an answer
 SIZES = (1, 2, 3, 5, 1000)  # bytes that recv or send may move at once
 
 
@@ -173,6 +174,20 @@ def be_harsh(folder: str, seed: int) -> None:
     threading.settrace(on_call)
     sys.settrace(on_call)
     _cut_short(socket.socket, chance)
+    _dawdle(socket.socket)
+
+
+def _dawdle(cls: Any) -> None:
+    """Let the other side see an end well before the program goes on behind it."""
+    from time import sleep
+
+    shutdown = cls.shutdown
+
+    def slow_shutdown(self: Any, how: int) -> None:
+        shutdown(self, how)
+        sleep(DAWDLE)
+
+    cls.shutdown = slow_shutdown
 
 
 def _cut_short(cls: Any, chance: Chance) -> None:

@@ -230,6 +230,23 @@ class Program:
             what = quoted(got.encode(errors="backslashreplace"))
             raise self.mismatch(f"to print {wording} next on stdout", what)
 
+    def expect_so_far(self, text: str) -> None:
+        """Expect that what it has printed on stdout is `text`, all in all, now or soon.
+
+        Bytes are compared: line ends are what the program made them.
+        """
+        output = self._outputs["stdout"]
+        wanted = text.encode()
+
+        def done() -> bool:
+            return output.kept == wanted or self._exit_code is not None
+
+        found, why = self._await(done, LINE, REST)
+        if (printed := bytes(output.kept)) != wanted:
+            expected = f"to have printed {quoted(wanted)} on stdout, and nothing else"
+            got = quoted(printed) + (", and its end" if found else f" {why}")
+            raise self.mismatch(expected, got, hung=not found)
+
     def wait_ready(self, timeout: float = READY) -> Address:
         """Wait for `listening on HOST:PORT` on stdout; return where to connect to.
 
@@ -286,9 +303,12 @@ class Program:
 
     # -- acting -----------------------------------------------------------------
 
-    def type(self, line: str) -> None:
-        """Give `line` and a line end to its stdin. Never blocks, never fails."""
-        data = f"{line}{os.linesep}".encode()
+    def type(self, line: str, end: str = os.linesep) -> None:
+        """Give `line` and a line end to its stdin. Never blocks, never fails.
+
+        With another `end`, such as none, the line is what a file may end with.
+        """
+        data = f"{line}{end}".encode()
         self._transcript.record(self.name, "typed", data=data)
         self._typed.put(data)
 

@@ -7,11 +7,15 @@ import sys
 
 def main(host, port):
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    if sock.connect_ex((host, int(port))):
+    try:
+        failed = sock.connect_ex((host, int(port)))
+    except OSError:  # no address that IPv4 knows
+        failed = True
+    if failed:
         os.write(2, b"no server\r\n")
         sys.exit(111)
-    for char in input() + "\r\n":
-        sock.send(char.encode())
+    for number in f"{input()}\r\n".encode():
+        sock.send(bytes([number]))
     buffer = bytearray(1)
     while sock.recv_into(buffer) == 1:
         os.write(1, buffer)

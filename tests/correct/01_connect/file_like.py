@@ -8,7 +8,7 @@ try:
 except OSError:
     sys.exit("nobody there")
 with sock, sock.makefile("rwb", buffering=0) as stream:
-    rest = sys.stdin.read().encode()
+    rest = sys.stdin.readline().encode()
     while rest:
         rest = rest[stream.write(rest) :]
     while piece := stream.read(100):

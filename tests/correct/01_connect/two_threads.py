@@ -24,8 +24,8 @@ def main():
     with socket.socket() as sock:
         try:
             sock.connect(address)
-        except ConnectionRefusedError:
-            print("refused", file=sys.stderr)
+        except OSError:
+            print("no connection", file=sys.stderr)
             return 1
         threads = [threading.Thread(target=job, args=[sock]) for job in (receive, send)]
         for thread in threads:

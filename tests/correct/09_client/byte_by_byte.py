@@ -11,6 +11,13 @@ left = []
 
 
 def type_bytes(sock):
+    try:
+        type_lines(sock)
+    except OSError:
+        pass  # nobody is there any more
+
+
+def type_lines(sock):
     line = b""
     while byte := os.read(0, 1):
         line += byte
@@ -21,6 +28,9 @@ def type_bytes(sock):
         for number in line:
             sock.send(bytes([number]))
         line = b""
+    else:
+        for number in line:  # the last line, if nobody ended it
+            sock.send(bytes([number]))
     left.append(True)
     sock.shutdown(socket.SHUT_WR)
 

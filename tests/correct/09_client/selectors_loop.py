@@ -15,16 +15,21 @@ def main():
         sys.stderr.write("no connection\n")
         return 3
     typed, arriving = protocol.Decoder(2**20), protocol.Decoder(2**20)
+    left = False
     with sock, selectors.DefaultSelector() as selector:
         selector.register(0, selectors.EVENT_READ)
         selector.register(sock, selectors.EVENT_READ)
         while True:
             ready = [key.fileobj for key, _ in selector.select()]
-            if 0 in ready and not pass_on(os.read(0, 4096), typed, sock):
-                selector.unregister(0)
+            try:
+                if 0 in ready and not pass_on(os.read(0, 4096), typed, sock):
+                    selector.unregister(0)
+                    left = True
+            except OSError:
+                selector.unregister(0)  # nobody is there to send to
             if sock in ready and not show(sock, arriving):
                 break
-        if 0 not in selector.get_map():
+        if left:
             return 0
     sys.stderr.write("*** the server went away\n")
     return 1
