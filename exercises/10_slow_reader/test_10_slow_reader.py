@@ -33,6 +33,7 @@ def test_everyone_hears_it_and_the_goodbye(grader: Grader) -> None:
     bob.hears(question)
     bob.send(answer)
     alice.hears(answer)
+    grader.expect_rest(server)  # whoever sends waits for something to send
     server.type(both)
     server.type("exit")
     for person in (alice, bob):
@@ -179,6 +180,12 @@ def test_nothing_is_left_of_the_dropped(grader: Grader) -> None:
         raise server.mismatch("to use no more memory than before", got)
     expect_back(server, server.threads, threads, "threads")
     expect_back(server, server.open_files, files, "open files")
+    word = grader.word()
+    server.type(word)
+    bob.hears(word)
+    if (told := bob.notices(LEFT)) != 2 * GUESTS:
+        expected = f"to be told once of each of the {2 * GUESTS} who left"
+        raise bob.mismatch(expected, f"{told} such notices")
 
 
 # ------------------------------------------------------------------------- helpers

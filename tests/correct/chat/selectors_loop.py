@@ -131,17 +131,25 @@ def stop(*_):
 def goodbye():
     say("* this is the end")
     deadline = time.monotonic() + 1
-    for client in clients.values():
-        client.sock.setblocking(True)
-        try:
+    for step in (last_words, hear_out):
+        for client in clients.values():
             client.sock.settimeout(max(0.01, deadline - time.monotonic()))
-            client.sock.sendall(client.outbox)
-            client.sock.shutdown(socket.SHUT_WR)
-            while client.sock.recv(65536):
-                client.sock.settimeout(max(0.01, deadline - time.monotonic()))
-        except OSError:
-            pass
+            try:
+                step(client)
+            except OSError:
+                pass
+    for client in clients.values():
         client.sock.close()
+
+
+def last_words(client):
+    client.sock.sendall(client.outbox)
+    client.sock.shutdown(socket.SHUT_WR)
+
+
+def hear_out(client):
+    while client.sock.recv(65536):
+        pass
 
 
 for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
