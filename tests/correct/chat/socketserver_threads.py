@@ -8,6 +8,7 @@ import socket
 import socketserver
 import sys
 import threading
+import time
 
 import protocol
 
@@ -19,6 +20,7 @@ LINES = 2000  # that may wait for one client, whatever --outbox says, of 1 kB or
 
 class Handler(socketserver.BaseRequestHandler):
     def setup(self):
+        self.reader = threading.current_thread()
         self.queue = queue.Queue(options.outbox // 500)
         self.sender = threading.Thread(target=self.run_sender, daemon=True)
         self.sender.start()
@@ -129,5 +131,7 @@ with Server((options.host, options.port), Handler) as server:
         for handler in leaving:
             handler.send("* bye")
             handler.send(None)
+    deadline = time.monotonic() + 1
     for handler in leaving:
-        handler.sender.join(1)
+        handler.sender.join(max(0, deadline - time.monotonic()))
+        handler.reader.join(max(0, deadline - time.monotonic()))
