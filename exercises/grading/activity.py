@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 
 LEAST = 0.3  # seconds; a shorter time says nothing about a share
+MOMENT = 0.03  # seconds; a thread that waits for something rests at least that long
 SLEEPING = "SsTtZXI"  # states of a Linux thread in which it will not run by itself
 
 
@@ -38,6 +39,15 @@ class Activity:
             self._seen = seen
             self._changed = time.monotonic()
         return time.monotonic() - self._changed
+
+    def moves(self) -> bool:
+        """Tell whether something runs again and again: in three moments in a row."""
+        return all(self._moves_within(MOMENT) for _ in range(3))
+
+    def _moves_within(self, seconds: float) -> bool:
+        before = self._look()
+        time.sleep(seconds)
+        return before is None or self._look() != before
 
     def share(self) -> float:
         """Return the processor time used since we began, as a share of the time."""

@@ -7,8 +7,9 @@ waits for Enter (`read x`), so that all happens in the order of the test. `cat` 
 end passes on what is typed from then on. Every command can be pasted into a shell.
 """
 
+import re
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -18,14 +19,15 @@ from grading.shell import HOST, PORT, printing, resetting
 from grading.story import Story
 from grading.transcript import Event, Kind
 
-NC = f"nc {HOST} {PORT}"
 LINES = 20  # at most; a test's beginning says enough
 RUN = 3  # more lines typed in a row by one person are summed up
 PIECES = 8  # that one command sends; more of them are more of the same
 SAID = 200  # characters of the last line, which says what to look for
+BEGINNING = 40  # characters of a line that is too long to be shown
 
 OWN_ACTS: set[Kind] = {"sent", "half-closed", "closed", "reset", "stalled"}
 ACTS: set[Kind] = OWN_ACTS | {"connected", "started", "typed", "signalled"}
+ACTS |= {"input-ended"}
 LISTEN = f"some kinds of nc want -l -p {PORT}"
 
 
@@ -37,7 +39,8 @@ class _Step:
     window: str
     what: str = ""
     command: str = ""  # what opens the window
-    typed: str | None = None
+    typed: str | None = None  # more lines than one are pasted
+    size: int = 0  # bytes of a line of which `typed` is only the beginning
 
 
 def by_hand(story: Story) -> list[str]:
@@ -55,7 +58,8 @@ def by_hand(story: Story) -> list[str]:
     for number, step in enumerate(summed, 1):
         lines += _said(number, windows[step.window], step)
         if len(lines) >= LINES - 4 and number < len(summed):
-            lines.append(f"(and {len(summed) - number} more steps like these)")
+            rest = len(summed) - number
+            lines.append(f"(and {rest} more step{'s' * (rest > 1)} like these)")
             break
     expected = " ".join(f"{story.who} expected {story.expected}".split())
     return [*lines, f"Then look: {expected[:SAID]}.", *_circumstances(story)]
@@ -83,8 +87,18 @@ def _said(number: int, window: int, step: _Step) -> list[str]:
     where = f"{number}. Window {window} ({step.window})"
     if step.command:
         return [f"{where}{step.what}:", f"    {step.command}"]
+    if step.size:
+        what = f"type a line of {step.size} bytes that begins with: {step.typed}"
+        return [f"{where}, {what}"]
     if step.typed is not None:
-        what = f"type: {step.typed}" if step.typed else "press Enter"
+        first, *more = step.typed.split("\n")
+        if more:
+            pasted = [f"    {line}".rstrip() for line in (first, *more)]
+            return [
+                f"{where}, paste{step.what or ' these lines, all at once'}:",
+                *pasted,
+            ]
+        what = f"type{step.what}: {first}" if first else "press Enter"
         return [f"{where}, {what}"]
     return [f"{where}, {step.what}"]
 
@@ -98,7 +112,9 @@ def _summed(steps: Iterable[_Step]) -> Iterator[_Step]:
             continue
         yield from run[: RUN - 1]
         rest, last = run[RUN - 1 :], run[-1]
-        if last.typed is not None:
+        if last.size:
+            what = f"type {len(rest)} more lines as long as that"
+        elif last.typed is not None:
             what = f"type {len(rest)} more lines, the last one: {last.typed}"
         else:
             what = f"and {len(rest) - 1} before it, in the same way"
@@ -106,37 +122,90 @@ def _summed(steps: Iterable[_Step]) -> Iterator[_Step]:
 
 
 def _sort(step: _Step) -> tuple[str, ...]:
-    if step.command == NC:
-        return ("nc",)
-    if step.typed is not None:
+    if re.fullmatch(rf"nc {HOST} \d+", step.command):
+        return "nc", step.command
+    if step.size:
+        return "long", step.window
+    if step.typed is not None and "\n" not in step.typed and not step.what:
         return "typed", step.window
     return step.window, step.what, step.command, str(step.order)
 
 
 def _steps(story: Story) -> Iterator[_Step]:
     sessions = _sessions(story.events)
+    ports = _ports(story.events)
     for event in story.events:
-        yield from _program_steps(event, story)
+        yield from _program_steps(event, story, ports)
     for session in sessions:
-        yield from _session_steps(session, story.events)
+        port = ports.get(session.opened.peer, PORT)
+        yield from _session_steps(session, story.events, port)
     yield from _listener_nobody_came_to(story, sessions)
 
 
 # -- programs ---------------------------------------------------------------------
 
 
-def _program_steps(event: Event, story: Story) -> Iterator[_Step]:
+def _ports(events: Iterable[Event]) -> dict[str, int]:
+    """Return the port of each server: two that run at a time cannot share one."""
+    ports: dict[str, int] = {}
+    running: set[str] = set()
+    for event in events:
+        if event.kind == "started" and "--port" in event.note.split():
+            used = {ports[name] for name in running}
+            free = set(range(PORT, PORT + len(used) + 1)) - used
+            ports[event.actor] = min(free)
+            running.add(event.actor)
+        elif event.kind in ("exited", "killed"):
+            running.discard(event.actor)
+    return ports
+
+
+def _program_steps(
+    event: Event, story: Story, ports: Mapping[str, int]
+) -> Iterator[_Step]:
+    port = ports.get(event.actor, PORT)
     if event.kind == "started":
-        command = _command(event.note, story.folder)
+        command = _command(event.note, story.folder, port)
         yield _Step(event.number, event.actor, command=command)
     elif event.kind == "typed":
-        line = event.data.decode(errors="replace").rstrip("\r\n")
-        yield _Step(event.number, event.actor, typed=line)
+        yield _typing(event)
+    elif event.kind == "input-ended":
+        yield from _end_of_input(event, story)
     elif event.kind == "signalled":
-        yield _signal(event, story)
+        yield _signal(event, story, port)
 
 
-def _command(note: str, folder: str) -> str:
+def _typing(event: Event) -> _Step:
+    text = event.data.decode(errors="replace").removesuffix("\n").removesuffix("\r")
+    lines = text.replace("\r\n", "\n").split("\n")
+    if event.left_out and len(lines) > 2:
+        what = f" many lines at once, {len(event.data) + event.left_out} bytes, such as"
+        return _Step(event.number, event.actor, what, typed="\n".join(lines[:2]))
+    if event.left_out:
+        size = len(event.data) + event.left_out
+        begins = lines[0][:BEGINNING]
+        return _Step(event.number, event.actor, typed=begins, size=size)
+    what = "" if event.data.endswith(b"\n") else ", without Enter"
+    if what and lines[1:]:
+        what = " these lines, all at once, without Enter behind the last"
+    return _Step(event.number, event.actor, what, typed="\n".join(lines))
+
+
+def _end_of_input(event: Event, story: Story) -> Iterator[_Step]:
+    mine = [e for e in story.events if e.actor == event.actor]
+    typed = [e.data for e in mine if e.kind == "typed" and e.number < event.number]
+    client = not any(e.kind == "started" and "--port" in e.note for e in mine)
+    if client and len(typed) == 1 and typed[0].endswith(b"\n"):
+        return  # it wants one line and has got it; the shell would take the Ctrl-D
+    if typed and not typed[-1].endswith(b"\n"):
+        # The first one only sends the line.
+        what = "press Ctrl-D twice (on Windows Enter, Ctrl-Z, Enter)"
+    else:
+        what = "press Ctrl-D (on Windows Ctrl-Z, then Enter)"
+    yield _Step(event.number, event.actor, what)
+
+
+def _command(note: str, folder: str, port: int) -> str:
     """Return the command as a person types it, with a port that is easy to remember."""
     words = note.split()
     file = next((n for n, word in enumerate(words) if word.endswith(".py")), None)
@@ -146,17 +215,17 @@ def _command(note: str, folder: str) -> str:
     arguments = words[file + 1 :]
     for place, word in enumerate(words[file:-1]):
         if word in ("--port", HOST, "localhost") and arguments[place].isdecimal():
-            arguments[place] = str(PORT)
+            arguments[place] = str(port)
     return shlex.join(["python", path, *arguments])
 
 
-def _signal(event: Event, story: Story) -> _Step:
+def _signal(event: Event, story: Story, port: int) -> _Step:
     keys = {"SIGINT": "press Ctrl-C", "CTRL_BREAK_EVENT": "press Ctrl-Break"}
     if event.note in keys:
         return _Step(event.number, event.actor, keys[event.note])
     started = (e for e in story.events if (e.kind, e.actor) == ("started", event.actor))
     note = next((e.note for e in started), event.actor)
-    program = _command(note, story.folder).removeprefix("python ")
+    program = _command(note, story.folder, port).removeprefix("python ")
     name = event.note.removeprefix("SIG")
     command = f"kill -{name} $(pgrep -f {shlex.quote(program)})"
     return _Step(event.number, "another", command=command)
@@ -208,7 +277,9 @@ def _can_be_typed(event: Event) -> bool:
     return line.endswith("\n") and plain and len(text) <= 200 and not event.left_out
 
 
-def _session_steps(session: _Session, events: Sequence[Event]) -> Iterator[_Step]:
+def _session_steps(
+    session: _Session, events: Sequence[Event], port: int
+) -> Iterator[_Step]:
     opened, count = session.opened, session.scripted()
     acts = [
         a for n, a in enumerate(session.acts[:count]) if n < PIECES or n == count - 1
@@ -217,8 +288,8 @@ def _session_steps(session: _Session, events: Sequence[Event]) -> Iterator[_Step
     yield _Step(
         order=_order(session, events),
         window=opened.actor,
-        what=_remarks(session, count - len(acts)),
-        command=_opening(session, script),
+        what=_remarks(session, acts, count - len(acts)),
+        command=_opening(session, script, port),
     )
     for act in script:
         if act.waits:
@@ -264,8 +335,11 @@ def _aim(event: Event) -> str:
     return aims.get(event.kind, "to send the next piece")
 
 
-def _remarks(session: _Session, left_out: int) -> str:
-    remarks = [LISTEN] if session.listens else []
+def _remarks(session: _Session, acts: Sequence[Event], left_out: int) -> str:
+    with_nc = not any(act.kind == "reset" for act in acts)
+    remarks = [LISTEN] if session.listens and with_nc else []
+    if any(act.left_out for act in acts):
+        remarks.append("as much as in the test, but other text")
     if left_out:
         remarks.append(f"shortened: {left_out} pieces are left out")
     return "".join(f", {remark}" for remark in remarks)
@@ -300,13 +374,13 @@ def _listener_nobody_came_to(
 # -- commands ---------------------------------------------------------------------
 
 
-def _opening(session: _Session, script: Sequence[_Act]) -> str:
+def _opening(session: _Session, script: Sequence[_Act], port: int) -> str:
     kinds = [act.event.kind for act in script]
     if "reset" in kinds:
         pieces = [(act.waits, act.event) for act in script]
-        return resetting(pieces, listens=session.listens)
+        return resetting(pieces, listens=session.listens, port=port)
     ends = "half-closed" in kinds
-    where = f"-l {PORT}" if session.listens else f"{HOST} {PORT}"
+    where = f"-l {PORT}" if session.listens else f"{HOST} {port}"
     nc = f"nc -N {where}" if ends else f"nc {where}"
     words = [*_words(script)]
     if not words:

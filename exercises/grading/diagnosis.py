@@ -23,6 +23,9 @@ _SYNTAX = re.compile(
     r'\A  File "(?P<file>[^"]+)", line (?P<line>\d+)\n'
     r"(?:.*\n)*?(?P<error>\w+Error: .*)"
 )
+_CRASH = re.compile(
+    r"^Fatal Python error: _enter_buffered_busy: .*'(<\w+>)'", re.MULTILINE
+)
 _CALL = re.compile(
     r'^  File "([^"]+)", line (\d+), in (.+)\n(?:    (.*)\n)?', re.MULTILINE
 )
@@ -35,21 +38,29 @@ def diagnose(story: Story) -> list[str]:
 
 def _of(state: ProgramState, story: Story) -> Iterator[str]:
     name = state.name
-    errors = list(unhandled_errors(state))
+    errors = [*unhandled_errors(state), *_crash(state)]
     yield from errors
+    yield from _other_ready_line(state, story)
     if not errors and _ended_too_early(state, story):
-        words = _last_words(state)
-        yield f"{name} has ended ({state.ending}), but it was still needed.{words}"
+        told = _told_to_stop(state, story)
+        why = ": it was told to stop." if told else ", but it was still needed."
+        yield f"{name} has ended ({state.ending}){why}{_last_words(state)}"
     if state.busy:
         yield (
             f"{name} never rests: some loop in it goes round and round without"
-            f" waiting.{_of_streams(story)}"
+            f" waiting.{_of_streams(state, story)}"
+        )
+    elif state.moves:
+        yield (
+            f"{name} is still at work, and does not get done: some loop in it goes on"
+            f" and on.{_of_streams(state, story)}"
         )
     if state.printed > MUCH:
         yield f"{name} prints far too much: {state.printed // 1_000_000} MB so far."
     if state.children:
         yield f"{name} has started other programs: {state.children} of them still run."
-    if state.running and not errors and not state.busy and state.threads:
+    restless = state.busy or state.moves
+    if state.running and not errors and not restless and state.threads:
         yield (
             f"{name} runs, but nothing in it moves: every thread waits."
             " Where each one stands is shown below."
@@ -57,15 +68,56 @@ def _of(state: ProgramState, story: Story) -> Iterator[str]:
 
 
 def _ended_too_early(state: ProgramState, story: Story) -> bool:
-    needed = story.who != "the test" or " to print " in story.expected
+    watched = (" to print ", " to listen ")
+    needed = story.who != "the test" or any(word in story.expected for word in watched)
     return state.ending.startswith("exit code") and needed
 
 
-def _of_streams(story: Story) -> str:
-    """Return the likeliest reason for that, if there are connections at all."""
-    if not any(event.kind in ("connected", "accepted") for event in story.events):
-        return ""
-    return ' (At the end of a stream recv() returns b"" at once, every time.)'
+def _told_to_stop(state: ProgramState, story: Story) -> bool:
+    """Tell whether it had a reason: a signal, or the word `exit`."""
+    return any(
+        event.kind == "signalled"
+        or (event.kind == "typed" and event.data.strip() == b"exit")
+        for event in story.events
+        if event.actor == state.name
+    )
+
+
+def _other_ready_line(state: ProgramState, story: Story) -> Iterator[str]:
+    if story.expected.startswith(f"{state.name} to print the ready line"):
+        printed = state.stdout.decode(errors="replace").strip().splitlines()
+        if printed:
+            yield f'{state.name} has printed "{printed[0]}": that is another line.'
+
+
+def _of_streams(state: ProgramState, story: Story) -> str:
+    """Return the likeliest reason for that, if a stream may have ended at all."""
+    reasons = []
+    if any(event.kind in ("connected", "accepted") for event in story.events):
+        reasons.append('At the end of a stream recv() returns b"" at once, every time.')
+    ended = [e.actor for e in story.events if e.kind == "input-ended"]
+    if state.name in ended:
+        reasons.append(
+            'At the end of its input sys.stdin.readline() returns "" at once, every'
+            " time."
+        )
+    return f" ({' '.join(reasons)})" if reasons else ""
+
+
+def _crash(state: ProgramState) -> Iterator[str]:
+    """Yield what Python means when it aborts instead of ending."""
+    match = _CRASH.search(state.stderr.decode(errors="replace"))
+    if match and match[1] == "<stdin>":
+        yield (
+            f"{state.name} crashed at its end: a daemon thread was still waiting in"
+            " input(), and Python cannot end in good order then. A loop over sys.stdin"
+            " does not have this trouble."
+        )
+    elif match:
+        yield (
+            f"{state.name} crashed at its end: a daemon thread was just printing, and"
+            " Python cannot end in good order then."
+        )
 
 
 def _last_words(state: ProgramState) -> str:

@@ -27,7 +27,7 @@ Mark = Literal["arrow", "note", "failed", "more"]
 
 # Of a program; everything else happens to people.
 _PROGRAM: set[Kind] = {"started", "printed", "muted", "typed", "signalled", "killed"}
-_PROGRAM |= {"exited"}
+_PROGRAM |= {"exited", "input-ended"}
 _TOWARDS_ACTOR: set[Kind] = {"accepted", "got", "ended"}
 _WORDS: dict[Kind, str] = {
     "connected": "connects",
@@ -36,6 +36,7 @@ _WORDS: dict[Kind, str] = {
     "closed": "closes",
     "reset": "resets (RST)",
     "stalled": "reads no more",
+    "input-ended": "end of its input",
 }
 
 

@@ -27,6 +27,7 @@ from grading.diagnosis import unhandled_errors
 from grading.harness import Harness
 from grading.mismatch import ANY_LINE, Wanted, matched
 from grading.people import Listener, Person
+from grading.processes import Family
 from grading.program import Program
 from grading.ready import Address
 from grading.rendering import quoted
@@ -128,10 +129,13 @@ class Grader(Harness):
 
     person = Member
 
-    def __init__(self, step: Step, source: Path, seed: int) -> None:
+    def __init__(
+        self, step: Step, source: Path, seed: int, new_family: Callable[[], Family]
+    ) -> None:
         """Copy the files of `step` from `source`, the folder of the submission.
 
         `seed` chooses the words people say, and what happens on a harsh system.
+        `new_family` is called for each program: it says how that is confined.
         """
         self.folder = Path(tempfile.mkdtemp(prefix="grading-")).resolve()
         super().__init__(self.folder)
@@ -139,6 +143,7 @@ class Grader(Harness):
         self._step = step
         self._source = source
         self._random = Random(seed)
+        self._new_family = new_family
         self._programs: list[Program] = []
         self._copied = False
 
@@ -165,7 +170,8 @@ class Grader(Harness):
         seed = self._random.randrange(1, 2**31) if harsh else 0
         control = Control(seed)
         self._cleanup.callback(control.close)
-        program = self.start(name, *args, ready=False, control=control)
+        family = self._new_family()
+        program = self.start(name, *args, ready=False, control=control, family=family)
         if harsh:
             self.transcript.record(program.name, "noted", note=HARSH)
         self._programs.append(program)

@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from grading.control import Control
 from grading.people import Listener, Person, connect
+from grading.processes import Family
 from grading.program import Program
 from grading.ready import Address
 from grading.report import happened_text
@@ -45,6 +46,7 @@ class Harness:
         ready: bool = True,
         python_args: Sequence[str] = (),
         control: Control | None = None,
+        family: Family | None = None,
     ) -> Program:
         """Start a Python program; wait for its ready line unless `ready` is false.
 
@@ -60,6 +62,7 @@ class Harness:
             cwd=self._cwd,
             python_args=python_args,
             control=control,
+            family=family,
         )
         self._cleanup.callback(program.close)  # before anything else can fail
         if ready:

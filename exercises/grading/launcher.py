@@ -1,6 +1,6 @@
 """Runs a student's program inside its own process, so that we can look into it.
 
-    python -E -u launcher.py CONTROL_PORT SEED PROGRAM [ARGUMENT ...]
+    python -E -u launcher.py CONTROL_PORT SEED LIMITS PROGRAM [ARGUMENT ...]
 
 The program runs as `__main__`, as if started by itself. Beside it a thread, which
 `threading` does not know of, answers through CONTROL_PORT where all threads stand.
@@ -9,6 +9,10 @@ With a SEED other than 0 the program runs on a harsh system. Threads are switche
 often as can be, in the middle of the student's functions, and `recv` and `send` move
 few bytes at a time. All of this may happen on any system at any time; here it happens
 every time, so that a mistake shows now and not in front of an audience.
+
+LIMITS is - or such as CPU=60,NOFILE=1024, by the names of setrlimit(2). As the first
+process of a sandbox we start the program as a child, and say through the pipe that
+GRADING_STATUS names how it ends.
 
 This module runs before the program: it imports little (not even pathlib), and nothing
 of ours.
@@ -36,7 +40,11 @@ SIZES = (1, 2, 3, 5, 1000)  # bytes that recv or send may move at once
 
 def main() -> None:
     """Run the program named on the command line."""
-    port, seed, path, *arguments = sys.argv[1:]
+    port, seed, limits, path, *arguments = sys.argv[1:]
+    if status := os.environ.pop("GRADING_STATUS", ""):
+        _go_on_as_child(int(status))
+    if limits != "-":
+        _set(limits)
     sys.argv[:] = [path, *arguments]
     path = os.path.abspath(path)  # noqa: PTH100
     folder = os.path.dirname(path)  # noqa: PTH120
@@ -55,6 +63,41 @@ def main() -> None:
 def _compiled(path: str) -> CodeType:
     with open(path, "rb") as file:  # noqa: PTH123
         return compile(file.read(), path, "exec", dont_inherit=True)
+
+
+# --------------------------------------------------------------------- confinement
+
+
+def _go_on_as_child(status: int) -> None:
+    """Return in a child; say what becomes of it, and stay while it has left others.
+
+    The system spares process 1 from signals, so a program must not be that itself.
+    """
+    child = os.fork()
+    if child == 0:
+        os.close(status)
+        return
+    for standard in range(3):  # so that the grader sees the end of its streams
+        os.close(standard)
+    os.write(status, b"started\n")
+    while True:
+        try:
+            pid, ending = os.wait()
+        except ChildProcessError:
+            os._exit(0)
+        if pid == child:
+            os.write(status, b"%d\n" % os.waitstatus_to_exitcode(ending))
+
+
+def _set(limits: str) -> None:
+    import resource
+
+    for limit in limits.split(","):
+        name, _, number = limit.partition("=")
+        what = getattr(resource, f"RLIMIT_{name}")
+        _, hard = resource.getrlimit(what)
+        most = int(number) if hard == resource.RLIM_INFINITY else min(int(number), hard)
+        resource.setrlimit(what, (most, most))
 
 
 # ------------------------------------------------------------------------- errors

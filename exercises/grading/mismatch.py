@@ -36,8 +36,10 @@ class Mismatch(AssertionError):
         """
         transcript.record(who, "expected", note=f"{expected}, but got {got}")
         # If its connection has ended the program may be dying: hear its last words.
-        ended = any(e.kind == "ended" and e.actor == who for e in transcript.events())
-        programs = transcript.programs(LAST_WORDS if ended else 0.0, stacks=hung)
+        dying = got.startswith(("an error", "no listener")) or any(
+            e.kind == "ended" and e.actor == who for e in transcript.events()
+        )
+        programs = transcript.programs(LAST_WORDS if dying else 0.0, stacks=hung)
         self.story = Story(
             who=who,
             expected=expected,

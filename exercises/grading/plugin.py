@@ -4,6 +4,7 @@
     pytest exercises                     all steps
     pytest exercises --submission DIR    the same for a folder laid out like exercises/
     pytest exercises --solutions         the kit's own solutions
+    pytest exercises --confine           with the programs in a sandbox
     pytest exercises --report DIR        a page and pictures besides
 
 What is here only connects: `manifest` knows the tests, `grader` runs them, `report`
@@ -20,11 +21,14 @@ from typing import Any
 import pytest
 
 from grading import progress
+from grading.confinement import confined_family
+from grading.facts import as_line
 from grading.fixtures import no_threads_left
 from grading.grader import Grader, Missing
 from grading.manifest import Expected, expected_tests
 from grading.mismatch import Mismatch
 from grading.points import StepResult, TestResult, points_table, step_result
+from grading.processes import Family
 from grading.report import story_text
 from grading.steps import EXERCISES, Step, all_steps, step_of
 from grading.story import Story
@@ -47,6 +51,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption(
         "--solutions", action="store_true", help="grade the kit's own solutions"
+    )
+    group.addoption(
+        "--confine",
+        action="store_true",
+        help="let the programs see, reach and use little: for those of strangers",
+    )
+    group.addoption(
+        "--facts",
+        metavar="FILE",
+        help="also write what is found, a line of JSON as each test ends",
     )
     group.addoption(
         "--report", metavar="DIR", help="also write an HTML page and pictures to DIR"
@@ -99,7 +113,9 @@ def grader(request: pytest.FixtureRequest) -> Iterator[Grader]:
     """Give a harness that runs the student's programs, and leaves nothing behind."""
     step = request.node.stash[_step_key]
     source = source_of(request.config) / step.name
-    with no_threads_left(), Grader(step, source, _seed(request.node.nodeid)) as grader:
+    new_family = confined_family if request.config.getoption("confine") else Family
+    seed = _seed(request.node.nodeid)
+    with no_threads_left(), Grader(step, source, seed, new_family) as grader:
         yield grader
 
 
@@ -127,10 +143,16 @@ def pytest_runtest_makereport(
     if step is None or (report.when != "call" and not report.failed):
         return report
     expected = next(e for e in expected_tests(step) if e.test == item.name)
-    # A plain dictionary: so it survives the way from a worker of xdist to us.
-    facts: dict[str, Any] = {"step": step.name, "test": item.name, "missing": ""}
-    facts["earned"] = expected.points if report.passed else 0
     error = call.excinfo.value if call.excinfo else None
+    # A plain dictionary: so it survives the way from a worker of xdist to us.
+    facts: dict[str, Any] = {
+        "step": step.name,
+        "test": item.name,
+        "missing": "",
+        "earned": expected.points if report.passed else 0,
+        "seconds": round(call.duration, 3),
+        "error": "" if error is None else str(error) or type(error).__name__,
+    }
     if isinstance(error, Missing):
         report.longrepr = str(error)
         facts["missing"] = error.name
@@ -182,6 +204,9 @@ class Scoreboard:
         """Remember the last word on each test: an error afterwards takes it back."""
         if facts := getattr(report, "grading", None):
             self._facts[facts["step"], facts["test"]] = facts
+            if path := self._config.getoption("facts"):
+                with open(path, "a", encoding="utf-8") as file:  # noqa: PTH123
+                    file.write(as_line(facts))
 
     def pytest_terminal_summary(
         self, terminalreporter: pytest.TerminalReporter

@@ -9,21 +9,36 @@ its environment and orphans its child, slips through; that needs the system's he
 import contextlib
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import psutil
 
 from grading.deadlines import EXIT, Deadline
+from grading.spawning import Process, spawn
 
 
 class Family:
     """The processes that come from one program. Make it before the program starts."""
+
+    confined = False  # if so, what it takes is watched
+    #: What the launcher limits before the program runs; see there.
+    limits = "-"
+
+    def excess(self) -> str:
+        """Return what is more than it may have, "" if nothing is."""
+        return ""
 
     def __init__(self) -> None:
         """Choose a mark; remember who runs already and so cannot belong to it."""
         self._mark = f"GRADING_MARK_{uuid.uuid4().hex}"
         self._older = frozenset(psutil.pids())
         self._head: psutil.Process | None = None
+
+    def spawn(self, command: Sequence[str], cwd: str | os.PathLike[str]) -> Process:
+        """Start the program, `command` in the folder `cwd`; return at once."""
+        process = spawn(command, cwd, self.environment())
+        self.set_head(process.pid)
+        return process
 
     def environment(self) -> dict[str, str]:
         """Return our environment for the program: marked, and without test settings.

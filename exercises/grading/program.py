@@ -2,8 +2,9 @@
 
 Four threads per program (names begin with "grading"): two drain stdout and stderr, so
 the program never blocks on a full pipe; one writes what is typed, so a program that
-does not read its stdin cannot hang the test; one waits for the exit. `close` joins
-them. They are daemons only so that a process nobody can kill cannot keep us alive.
+does not read its stdin cannot hang the test; one waits for the exit. Of a confined
+program a fifth watches how much it takes. `close` joins them. They are daemons only so
+that a process nobody can kill cannot keep us alive.
 """
 
 import contextlib
@@ -19,7 +20,7 @@ from typing import IO, Any, Literal, TypeVar
 
 import psutil
 
-from grading import ready
+from grading import limits, ready
 from grading.activity import Activity
 from grading.control import Control
 from grading.deadlines import EXIT, GLANCE, LINE, READY, REST, SLOW_REST, Deadline
@@ -28,7 +29,7 @@ from grading.output import Output
 from grading.processes import Family
 from grading.ready import Address
 from grading.rendering import quoted
-from grading.spawning import INTERRUPT, spawn
+from grading.spawning import INTERRUPT
 from grading.transcript import LineCutter, ProgramState, Transcript
 
 __tracebackhide__ = True  # pytest then shows the test's line, not ours
@@ -55,12 +56,13 @@ class Program:
         cwd: str | Path | None = None,
         python_args: Sequence[str] = (),
         control: Control | None = None,
+        family: Family | None = None,
     ) -> None:
         """Start it; return at once. `close` it even if it never becomes ready.
 
         Our PYTHON* variables do not reach it. `name` is what the transcript calls it
         (default: the file's name without .py); `cwd` defaults to ours. With `control`
-        the launcher runs it.
+        the launcher runs it. `family` says how it is started, and ended.
         """
         self.name = name or Path(path).stem
         self._folder = Path(cwd or Path.cwd())
@@ -70,21 +72,24 @@ class Program:
         self._changed = threading.Condition()  # guards the next two; news of both
         self._outputs: dict[Stream, Output] = {"stdout": Output(), "stderr": Output()}
         self._exit_code: int | None = None
+        self._stopped_for = ""  # what it took too much of
+        self._closing = threading.Event()
         self._typed: SimpleQueue[bytes | None] = SimpleQueue()  # None: end of stdin
-        self._family = Family()
+        self._input_ended = False  # it is told so
+        self._family = family or Family()
 
         options = ["-E", "-u", *python_args]
         words = [str(arg) for arg in args]
         program = [str(path), *words]
         shown = ["python", *options, Path(path).name, *words]
         if control:
-            program = [os.fspath(LAUNCHER), *control.words, *program]
+            told = [*control.words, self._family.limits]
+            program = [os.fspath(LAUNCHER), *told, *program]
             shown = ["python", Path(path).name, *words]
         self._command = " ".join(shown)
-        self._process = spawn(
-            [sys.executable, *options, *program], cwd, self._family.environment()
+        self._process = self._family.spawn(
+            [sys.executable, *options, *program], self._folder
         )
-        self._family.set_head(self.pid)
         transcript.record(self.name, "started", note=self._command)
         self.watch = self.watch_activity()
         transcript.add_program(self.state)
@@ -98,6 +103,8 @@ class Program:
             (self._write_typed, process.stdin),
             (self._await_exit,),
         ]
+        if self._family.confined:
+            jobs.append((self._watch_excess,))
         for target, *args in jobs:
             name = f"grading {self.name} {target.__name__}"
             thread = threading.Thread(target=target, args=args, name=name, daemon=True)
@@ -143,10 +150,20 @@ class Program:
         with self._changed:
             # Another process may hold the pipes, so do not insist on their end.
             self._changed.wait_for(self._outputs_ended, LAST_WORDS)
-        self._transcript.record(self.name, "exited", note=_ending(code))
+        self._transcript.record(self.name, "exited", note=self._ending(code))
         with self._changed:
             self._exit_code = code
             self._changed.notify_all()
+
+    def _watch_excess(self) -> None:
+        while not self._closing.wait(limits.LOOK):
+            if excess := self._family.excess():
+                self._stopped_for = excess
+                self._transcript.record(self.name, "killed", note=f"for {excess}")
+                known = self.descendants()
+                self._process.kill()
+                self._family.kill_descendants(known)
+                return
 
     def _outputs_ended(self) -> bool:
         return all(output.ended for output in self._outputs.values())
@@ -192,15 +209,21 @@ class Program:
         return ProgramState(
             name=self.name,
             command=self._command,
-            ending=_ending(code) if code is not None else "still running",
+            ending=self._ending(code),
             stdout=out,
             stderr=err,
             printed=printed,
             address=f"{self.address[0]}:{self.address[1]}" if self.address else "",
             busy=running and stacks and self.watch.share() > BUSY,
+            moves=running and stacks and self.watch.moves(),
             threads=asked.ask(self._folder) if asked else (),
             children=len(self.descendants()) if stacks else 0,
         )
+
+    def _ending(self, code: int | None) -> str:
+        if self._stopped_for:
+            return f"stopped for {self._stopped_for}"
+        return "still running" if code is None else _ending(code)
 
     def _reported(self, stream: Stream) -> bytes:
         """Return the end of what it printed; its own files without their folder."""
@@ -314,6 +337,9 @@ class Program:
 
     def close_stdin(self) -> None:
         """End its stdin, once everything typed is written. Repeating it is harmless."""
+        if not self._input_ended and self._exit_code is None:
+            self._input_ended = True
+            self._transcript.record(self.name, "input-ended")
         self._typed.put(None)
 
     def interrupt(self) -> None:
@@ -392,6 +418,7 @@ class Program:
         """
         if _measured():
             self._stop_politely()
+        self._closing.set()
         self.kill_tree()
         self.close_stdin()
         if self._control:

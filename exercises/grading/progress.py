@@ -83,4 +83,6 @@ def update(results: Mapping[Step, Sequence[TestResult]], path: Path = FILE) -> N
         failed = [test for test in ran if not test.passed]
         record.first_failure = failed[0].test if failed else ""
         record.hint = failed[0].todo if failed else 0
+        if record.hint:  # the report of that failure shows the first hint
+            record.hints_shown.setdefault(str(record.hint), 1)
     save(records, path)

@@ -63,6 +63,8 @@ def _what(event: Event) -> str:
         return event.kind + where + " " + quoted(bare(event.data), event.left_out)
     if event.kind == "ended":
         return f"end of the connection ({event.note})"
+    if event.kind == "input-ended":
+        return "end of its input"
     if event.kind == "noted":
         return event.note
     return event.kind + (f": {event.note}" if event.note else "")

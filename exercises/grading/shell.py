@@ -16,7 +16,7 @@ SAFE = re.compile(r"[\w .,:/-]+\n?", re.ASCII)  # needs no escape anywhere
 
 # Python without double quotes, so that it can stand between them.
 IMPORT = "import socket, struct"
-CONNECT = [f"s = socket.create_connection(('{HOST}', {PORT}))"]
+CONNECT = "s = socket.create_connection(('{HOST}', {port}))"
 ACCEPT = [f"l = socket.create_server(('{HOST}', {PORT}))", "s, _ = l.accept()"]
 LINGER_0 = "socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0)"
 RESET = [f"s.setsockopt({LINGER_0})", "s.close()"]
@@ -50,17 +50,26 @@ def _much(event: Event) -> str:
     if end and SAFE.fullmatch(line):
         return f"print('{line}\\n' * {size // len(head + end)}, end='')"
     letter = line[:1] if SAFE.fullmatch(line[:1]) else "x"
-    if event.data.endswith(b"\n"):
-        return f"print('{letter}' * {size - 1})"
-    return f"print('{letter}' * {size}, end='')"
+    if not line.isascii() and "\ufffd" not in line[:-1]:
+        letter = "\u20ac"  # of three bytes: it may come in two pieces
+    ended = event.data.endswith(b"\n")
+    count = (size - ended) // len(letter.encode())
+    return (
+        f"print('{letter}' * {count})"
+        if ended
+        else f"print('{letter}' * {count}, end='')"
+    )
 
 
-def resetting(pieces: Iterable[tuple[bool, Event]], *, listens: bool) -> str:
+def resetting(
+    pieces: Iterable[tuple[bool, Event]], *, listens: bool, port: int = PORT
+) -> str:
     """Return the one thing that nc cannot do: SO_LINGER 0, then close() sends RST.
 
     Before it the pieces are sent, each after a wait for Enter if that is wanted.
     """
-    code = [IMPORT, *(ACCEPT if listens else CONNECT)]
+    connect = [CONNECT.format(HOST=HOST, port=port)]
+    code = [IMPORT, *(ACCEPT if listens else connect)]
     for waits, event in pieces:
         code += ["input()"] if waits else []
         code += [_sendall(event)] if event.kind == "sent" else []
@@ -69,7 +78,12 @@ def resetting(pieces: Iterable[tuple[bool, Event]], *, listens: bool) -> str:
 
 def _sendall(event: Event) -> str:
     if event.left_out:
-        return f"s.sendall(b'x' * {len(event.data) + event.left_out})"
+        size = len(event.data) + event.left_out
+        line = event.data[: event.data.find(b"\n", 0, HEAD) + 1]
+        if SAFE.fullmatch(line.decode(errors="replace")):
+            text = "".join(map(_hexadecimal, line))
+            return f"s.sendall(b'{text}' * {size // len(line)})"
+        return f"s.sendall(b'x' * {size})"
     return f"s.sendall(b'{''.join(map(_hexadecimal, event.data))}')"
 
 

@@ -6,8 +6,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import IO, Any, Protocol
 
 _OWN_GROUP: dict[str, Any]
 if sys.platform == "win32":
@@ -18,8 +18,35 @@ else:
     INTERRUPT = signal.SIGINT
 
 
+class Process(Protocol):
+    """What we need of a process: a part of `subprocess.Popen`."""
+
+    stdin: IO[bytes] | None
+    stdout: IO[bytes] | None
+    stderr: IO[bytes] | None
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+
+    def poll(self) -> int | None:
+        """Return the exit code, or minus the signal's number; None while it runs."""
+
+    def wait(self) -> int:
+        """Wait for that. One thread at a time."""
+
+    def send_signal(self, sig: int, /) -> None:
+        """Send a signal, unless it is over."""
+
+    def kill(self) -> None:
+        """Kill it, unless it is over."""
+
+
 def spawn(
-    command: list[str], cwd: str | os.PathLike[str] | None, env: dict[str, str]
+    command: Sequence[str],
+    cwd: str | os.PathLike[str],
+    env: dict[str, str],
+    **options: Any,
 ) -> subprocess.Popen[bytes]:
     """Start `command`; all three standard streams are pipes of bytes."""
     with sigint_not_ignored():
@@ -31,6 +58,7 @@ def spawn(
             cwd=cwd,
             env=env,
             **_OWN_GROUP,
+            **options,
         )
 
 

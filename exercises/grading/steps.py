@@ -15,6 +15,9 @@ if sys.version_info >= (3, 11):
 else:  # pytest brings it along for Python 3.10
     import tomli as tomllib
 
+__all__ = ["EXERCISES", "POINTS", "STARTERS", "Step", "all_steps", "load", "step_of"]
+__all__ += ["tomllib"]  # for whoever reads TOML
+
 EXERCISES = Path(__file__).resolve().parent.parent
 STARTERS = EXERCISES / "grading" / "starters"  # the files to edit, as they were
 POINTS = 10  # of every step

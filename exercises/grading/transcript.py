@@ -17,6 +17,7 @@ Kind = Literal[
     "printed",  # data: a line with its end; note: "stdout" or "stderr"
     "muted",  # prints more than a transcript should hold; note: which stream
     "typed",  # data: a line given to its stdin
+    "input-ended",  # nothing more will be typed
     "signalled",  # note: the signal's name
     "killed",  # note: by whom, and what else was killed
     "exited",  # note: "exit code 0", "killed by SIGKILL"
@@ -86,6 +87,7 @@ class ProgramState:
     printed: int = 0  # bytes on both streams, all in all
     address: str = ""  # HOST:PORT of its ready line
     busy: bool = False  # it uses a processor core for itself
+    moves: bool = False  # something in it runs again and again
     threads: tuple[ThreadState, ...] = ()  # if it was asked where they stand
     children: int = 0  # processes that it has started, and that live
 

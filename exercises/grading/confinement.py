@@ -1,0 +1,251 @@
+"""Confines a program: it sees little, reaches nobody, and nothing of it stays.
+
+Everywhere it gets a clean environment and limits. On Linux with bubblewrap it gets
+walls besides: its own process ids, a file system in which there is only Python and
+the files it was handed in with, and no way to write but to a few megabytes of memory
+that vanish with it. When the first process in there ends or is killed, the system
+kills all others (pid_namespaces(7)), wherever they have hidden.
+
+A private network needs a grader that lives in it, too: see `in_private_network`.
+"""
+
+import contextlib
+import functools
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO
+
+import psutil
+
+from grading import limits
+from grading.deadlines import EXIT, READY
+from grading.processes import Family
+from grading.spawning import Process, spawn
+
+HERE = Path(__file__).resolve().parent
+TEMPORARY = "/tmp"
+STATUS = "GRADING_STATUS"  # names the pipe for what the launcher says as process 1
+PUBLIC = ("/usr", "/bin", "/lib", "/lib32", "/lib64", "/libx32", "/sbin")
+SETTINGS = ("/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d")
+# What a program needs of our environment to be itself, on some system or other.
+NEEDED = ("PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR", "LANG", "LC_ALL", "PREFIX")
+
+
+class Confined(Family):
+    """Starts a program with a clean environment and limits."""
+
+    confined = True
+    limits = limits.TO_SET if os.name == "posix" else "-"
+
+    def environment(self) -> dict[str, str]:
+        """Return what a program may know of ours, and the mark."""
+        ours = super().environment()
+        mark = ours.keys() - os.environ.keys()
+        return {name: ours[name] for name in (*NEEDED, *mark) if name in ours}
+
+    def excess(self) -> str:
+        """Return what is more than it may have, "" if nothing is."""
+        processes = memory = 0
+        for size in self._sizes():
+            processes += 1
+            memory += size
+        if processes > limits.PROCESSES:
+            return f"more than {limits.PROCESSES} processes"
+        if memory > limits.MEMORY:
+            return f"more than {limits.MEMORY // limits.MB} MB of memory"
+        return ""
+
+    def _sizes(self) -> Iterator[int]:
+        """Yield the resident bytes of each living process."""
+        for process in [*filter(None, [self._head]), *self.descendants()]:
+            with contextlib.suppress(psutil.Error):
+                yield process.memory_info().rss
+
+
+class Walled(Confined):
+    """The same, within walls that bubblewrap builds."""
+
+    def __init__(self) -> None:
+        """Build nothing yet."""
+        super().__init__()
+        self._walls: subprocess.Popen[bytes] | None = None
+        self._first: psutil.Process | None = None  # process 1 in there
+
+    def environment(self) -> dict[str, str]:
+        """Return nothing of ours."""
+        return {
+            "PATH": "/usr/bin:/bin",
+            "HOME": TEMPORARY,
+            "LANG": "C.UTF-8",
+        }
+
+    def spawn(self, command: Sequence[str], cwd: str | os.PathLike[str]) -> Process:
+        """Start it; raise RuntimeError if bubblewrap cannot do what it should."""
+        readable, writable = os.pipe()
+        try:
+            walls = spawn(
+                [
+                    *_walls(Path(cwd), [word for word in command if _is_ours(word)]),
+                    *("--setenv", STATUS, str(writable), "--"),
+                    *(_python(), *command[1:]),
+                ],
+                "/",
+                self.environment(),
+                pass_fds=(writable,),
+            )
+        finally:
+            os.close(writable)
+        self._walls = walls
+        inside = _Inside(walls, readable)
+        self._first = inside.first
+        self.set_head(inside.pid)
+        return inside
+
+    def descendants(self) -> list[psutil.Process]:
+        """Return the living processes that come from the program, without itself."""
+        found: list[psutil.Process] = []
+        with contextlib.suppress(psutil.Error):
+            if self._first:
+                found = self._first.children(recursive=True)
+        return [process for process in found if process != self._head]
+
+    def kill_descendants(self, known: list[psutil.Process]) -> None:
+        """Pull down the walls: the system ends all that is within."""
+        if self._walls:
+            self._walls.kill()
+            self._walls.wait(EXIT)
+            psutil.wait_procs(known, EXIT)
+
+    def _sizes(self) -> Iterator[int]:
+        """Look through its own /proc: there are few processes in it."""
+        if self._first is None:
+            return
+        proc = f"/proc/{self._first.pid}/root/proc"
+        with contextlib.suppress(OSError):
+            numbers = [name for name in os.listdir(proc) if name.isdigit()]  # noqa: PTH208
+            for number in numbers[1:]:  # process 1 is ours
+                with contextlib.suppress(OSError), open(f"{proc}/{number}/statm") as it:  # noqa: PTH123
+                    yield int(it.read().split()[1]) * _PAGE
+
+
+_PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
+
+
+def _walls(folder: Path, tools: Sequence[str]) -> list[str]:
+    """Return the bubblewrap command line: see bwrap(1). `tools` are files of ours."""
+    small = ["--size", str(limits.DISK), "--tmpfs"]
+    words = ["bwrap", "--die-with-parent", "--as-pid-1", "--new-session"]
+    words += ["--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts"]
+    words += ["--uid", "1000", "--gid", "1000", "--cap-drop", "ALL"]
+    for path in PUBLIC:
+        kind = "--symlink" if os.path.islink(path) else "--ro-bind-try"  # noqa: PTH114
+        source = os.readlink(path) if kind == "--symlink" else path  # noqa: PTH115
+        words += [kind, source, path]
+    for path in (*SETTINGS, *sorted({sys.base_prefix, sys.base_exec_prefix})):
+        words += ["--ro-bind-try", path, path]
+    words += ["--proc", "/proc", "--dev", "/dev", *small, "/dev/shm"]
+    words += [*small, TEMPORARY, *small, os.fspath(folder)]
+    for file in folder.iterdir():
+        words += ["--ro-bind", os.fspath(file), os.fspath(file)]
+    for tool in tools:
+        words += ["--ro-bind", tool, tool]
+    words += ["--remount-ro", "/dev", "--remount-ro", "/"]
+    return [*words, "--chdir", os.fspath(folder)]
+
+
+def _is_ours(word: str) -> bool:
+    """Tell whether a word of a command is a file of the grader."""
+    return word.endswith(".py") and HERE in Path(word).parents
+
+
+def _python() -> str:
+    """Return the interpreter itself: a virtual environment stays outside."""
+    return os.path.realpath(sys.executable)
+
+
+class _Inside:
+    """A program within walls. What becomes of it, the launcher says as process 1.
+
+    Not the end of bubblewrap: that also waits for whatever the program leaves behind.
+    """
+
+    def __init__(self, walls: subprocess.Popen[bytes], status: int) -> None:
+        """Wait until it runs. `status` is our end of the pipe; it is closed here."""
+        self.stdin: IO[bytes] | None = walls.stdin
+        self.stdout: IO[bytes] | None = walls.stdout
+        self.stderr: IO[bytes] | None = walls.stderr
+        self._walls = walls
+        self._status = os.fdopen(status, "rb", buffering=0)
+        self._lock = threading.Lock()  # guards the code, and reading it
+        self._code: int | None = None
+        self.first, self.pid = self._begin()
+
+    def _begin(self) -> tuple[psutil.Process, int]:
+        if not self._comes(READY) or self._status.readline() != b"started\n":
+            self._walls.kill()
+            stderr = self._walls.communicate()[1].decode(errors="replace").strip()
+            self._status.close()
+            raise RuntimeError(f"the sandbox cannot be built: {stderr}")
+        (first,) = psutil.Process(self._walls.pid).children()
+        heads = first.children()
+        return first, heads[0].pid if heads else first.pid
+
+    def _comes(self, timeout: float | None) -> bool:
+        return bool(select.select([self._status], [], [], timeout)[0])
+
+    def poll(self) -> int | None:
+        """Return the exit code, or minus the signal's number; None while it runs."""
+        with self._lock:
+            if self._code is None and self._comes(0):
+                said = self._status.readline()
+                self._status.close()
+                self._code = int(said) if said else -signal.SIGKILL
+            return self._code
+
+    def wait(self) -> int:
+        """Wait for that. One thread at a time."""
+        while (code := self.poll()) is None:
+            with contextlib.suppress(ValueError, OSError):  # read by another thread
+                self._comes(None)
+        return code
+
+    def send_signal(self, sig: int, /) -> None:
+        """Send a signal, unless it is over."""
+        with contextlib.suppress(ProcessLookupError):
+            if self.poll() is None:
+                os.kill(self.pid, sig)
+
+    def kill(self) -> None:
+        """Kill it, unless it is over."""
+        self.send_signal(signal.SIGKILL)
+
+
+# --------------------------------------------------------------- what the system can
+
+
+@functools.cache
+def has_walls() -> bool:
+    """Tell whether bubblewrap is there and may build what we need."""
+    if sys.platform != "linux" or not shutil.which("bwrap"):
+        return False
+    words = ["bwrap", "--unshare-user", "--unshare-pid", "--unshare-net"]
+    words += ["--dev-bind", "/", "/", "--proc", "/proc", "true"]
+    return subprocess.run(words, capture_output=True, check=False).returncode == 0
+
+
+def confined_family() -> Confined:
+    """Return the best there is on this system, for one program."""
+    return Walled() if has_walls() else Confined()
+
+
+def in_private_network(command: Sequence[str]) -> list[str]:
+    """Return `command` such that it runs in a network with nothing but loopback."""
+    words = ["bwrap", "--dev-bind", "/", "/", "--unshare-net", "--die-with-parent"]
+    return [*words, "--", *command]

@@ -1,0 +1,20 @@
+"""How much a program may use when it is confined: every number in one place.
+
+Far more than a good program of an exercise needs, and far less than a bad one needs
+to harm the machine. The launcher sets what the system can watch (setrlimit(2)); the
+grader counts the rest itself, many times a second.
+"""
+
+MB = 1024 * 1024
+
+MEMORY = 512 * MB  # bytes resident in all its processes together; counted
+PROCESSES = 64  # at a time, of the program and all it has started; counted
+LOOK = 0.05  # seconds between two counts
+
+DISK = 16 * MB  # bytes in its folder and in each folder for temporary files
+WRITES = 16 * MB  # bytes in one file
+FILES = 1024  # files and sockets that are open at a time, in each process
+PROCESSOR = 60  # seconds of processor time, of each process
+DATA = 2048 * MB  # bytes of memory of its own, the stacks of threads included
+
+TO_SET = f"FSIZE={WRITES},NOFILE={FILES},CPU={PROCESSOR},DATA={DATA},CORE=0"
