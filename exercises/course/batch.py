@@ -10,7 +10,7 @@ import hashlib
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from functools import cache
@@ -23,7 +23,7 @@ from course.results import Outcome, Result, StepOutcome
 from grading import confinement
 from grading.manifest import expected_tests
 from grading.places import EXERCISES
-from grading.steps import Step
+from grading.steps import STARTERS, Step
 
 PER_CORE = 4  # submissions at a time: grading waits more than it computes
 
@@ -101,12 +101,22 @@ class Batch:
 def _with_likeness(taken: Taken) -> Callable[[Step, StepOutcome], StepOutcome]:
     def look(step: Step, outcome: StepOutcome) -> StepOutcome:
         files = dict(_files_of(step, taken))
+        outcome = replace(outcome, untouched=_untouched(step, files))
         found: Likeness | None = likeness(step, files) if files else None
         if not found:
             return outcome
         return replace(outcome, likeness=found.what, kin=found.kin)
 
     return look
+
+
+def _untouched(step: Step, files: Mapping[str, bytes]) -> bool:
+    """Whether they are the starter's, line ends and blanks aside."""
+    return all(
+        files.get(name, b"").split()
+        == (STARTERS / step.name / name).read_bytes().split()
+        for name in step.files
+    )
 
 
 def _files_of(step: Step, taken: Taken) -> Iterator[tuple[str, bytes]]:

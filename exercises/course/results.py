@@ -50,6 +50,7 @@ class StepOutcome:
     title: str
     tests: tuple[Outcome, ...]
     handed_in: bool = True
+    untouched: bool = False  # the files are as they were handed out
     note: str = ""  # why there is nothing to grade, or that grading ended early
     likeness: str = ""  # that it is a program of the kit's in disguise
     kin: str = ""  # which one: a word of `likeness`

@@ -13,6 +13,7 @@ Who has looked at such a step may accept it.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from course import results
@@ -41,6 +42,8 @@ class StepGrade:
     raw: int  # of 10, before deadlines and copies
     late_days: int = 0
     flags: tuple[str, ...] = ()  # what somebody should look at, in lines
+    counted: frozenset[str] = frozenset()  # the tests that count as passed
+    copied: bool = False  # it brings nothing, as it is not the student's own work
 
 
 @dataclass(frozen=True)
@@ -68,9 +71,9 @@ def grade(result: Result, settings: Settings) -> Grade:
     allowance = {"once": 1, "pass": math.inf, "fail": 0}[settings.flaky]
     steps = []
     for step in result.steps:
-        raw, used = _raw(step, allowance)
-        allowance -= used
-        steps.append(_step_grade(result, step, raw, settings))
+        counted = _counted(step, allowance)
+        allowance -= sum(test.verdict == results.FLAKY for test in counted)
+        steps.append(_step_grade(result, step, counted, settings))
     return Grade(
         student=result.student,
         steps=tuple(steps),
@@ -79,29 +82,32 @@ def grade(result: Result, settings: Settings) -> Grade:
     )
 
 
-def _raw(step: StepOutcome, allowance: float) -> tuple[int, int]:
-    """Return the points of 10, and how many flaky tests were counted as passed."""
-    points = used = 0
+def _counted(step: StepOutcome, allowance: float) -> list[Outcome]:
+    """Return the tests that count as passed; so many flaky ones may be among them."""
+    counted = []
     for test in step.tests:
-        if test.verdict == results.PASSED:
-            points += test.points
-        elif test.verdict == results.FLAKY and used < allowance:
-            points += test.points
-            used += 1
-    return points, used
+        if test.verdict == results.FLAKY and allowance > 0:
+            counted.append(test)
+            allowance -= 1
+        elif test.verdict == results.PASSED:
+            counted.append(test)
+    return counted
 
 
 def _step_grade(
-    result: Result, step: StepOutcome, raw: int, settings: Settings
+    result: Result, step: StepOutcome, counted: Sequence[Outcome], settings: Settings
 ) -> StepGrade:
     of = settings.points[step.step]
+    raw = sum(test.points for test in counted)
     points = raw * of / POINTS
     flags = [_flaky(test) for test in step.tests if test.verdict == results.FLAKY]
     flags += [_error(test) for test in step.tests if test.verdict == results.ERROR]
+    copied = False
     if step.likeness and f"{result.student}/{step.step}" not in settings.accepted:
         flags.append(step.likeness)
-        if step.kin in WORTHLESS[settings.copied]:
-            points = 0.0
+        copied = step.kin in WORTHLESS[settings.copied]
+    if copied:
+        points = 0.0
     late_days = _late_days(result, step, settings)
     if late_days:
         points *= 1 - min(settings.late_most, late_days * settings.late_per_day)
@@ -112,6 +118,8 @@ def _step_grade(
         raw=raw,
         late_days=late_days,
         flags=tuple(flags),
+        counted=frozenset(test.test for test in counted),
+        copied=copied,
     )
 
 

@@ -12,6 +12,7 @@ What happened, and how it is told:
     diagram      who sent what to whom, laid out, and as text; drawing: as SVG
     shell        what is typed into a shell, quoted; by_hand: a story, to see it by hand
     report       the whole report, as text
+    gist         what it says in short, without what differs from run to run
     mismatch     the one exception: expected this, got that
 
 The harness, which plays people and runs programs:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import psutil
 
+from grading.processes import offspring
+
 LEAST = 0.3  # seconds; a shorter time says nothing about a share
 MOMENT = 0.03  # seconds; a thread that waits for something rests at least that long
 SLEEPING = "SsTtZXI"  # states of a Linux thread in which it will not run by itself
@@ -66,7 +68,7 @@ class Activity:
         if self._process is None:
             return "gone"
         try:
-            family = [self._process, *self._process.children(recursive=True)]
+            family = [self._process, *offspring(self._process)]
             looks = [_look_at(process) for process in family]
         except (psutil.Error, OSError):
             return "gone"

@@ -52,8 +52,8 @@ def _of(state: ProgramState, story: Story) -> Iterator[str]:
         )
     elif state.moves:
         yield (
-            f"{name} is still at work, and does not get done: some loop in it goes on"
-            f" and on.{_of_streams(state, story)}"
+            f"{name} never rests: some loop in it goes on and on."
+            f"{_of_streams(state, story)}"
         )
     if state.printed > MUCH:
         yield f"{name} prints far too much: {state.printed // 1_000_000} MB so far."
@@ -68,8 +68,8 @@ def _of(state: ProgramState, story: Story) -> Iterator[str]:
 
 
 def _ended_too_early(state: ProgramState, story: Story) -> bool:
-    watched = (" to print ", " to listen ")
-    needed = story.who != "the test" or any(word in story.expected for word in watched)
+    watched = tuple(f"{state.name} to {verb} " for verb in ("print", "listen"))
+    needed = story.who != "the test" or story.expected.startswith(watched)
     return state.ending.startswith("exit code") and needed
 
 

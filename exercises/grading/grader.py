@@ -39,7 +39,7 @@ GREETING = re.compile(r"\* .*")
 NOTICE = b"* "
 HARSH = "runs on a harsh system: threads switch often, recv and send move few bytes"
 LAST_WORDS = 0.3  # seconds that a program may take to say more
-MEASURE = 0.15  # seconds of processor time that we burn to compare with
+MEASURE = 0.1  # seconds of processor time that we burn to compare with
 WORDS = ("amber", "birch", "coral", "ember", "flint", "grove", "heron", "lemon")
 
 

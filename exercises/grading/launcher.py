@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from types import CodeType, FrameType, TracebackType
     from typing import Any
 
-HERE = __file__  # which Python deletes when the main thread is done
 SWITCH_INTERVAL = 1e-6  # seconds; the default is 0.005
 LONGEST_YIELD = 200e-6  # seconds; long enough for another thread to get in between
 DAWDLE = 0.02  # seconds; long enough for an answer
@@ -98,6 +97,9 @@ def _set(limits: str) -> None:
         _, hard = resource.getrlimit(what)
         most = int(number) if hard == resource.RLIM_INFINITY else min(int(number), hard)
         resource.setrlimit(what, (most, most))
+
+
+HERE = main.__code__.co_filename  # what a traceback calls this file
 
 
 # ------------------------------------------------------------------------- errors

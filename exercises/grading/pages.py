@@ -2,11 +2,11 @@
 
 Everything is in one file that needs no network and no scripts, for a screen, a phone or
 paper. The words and pictures come from the modules that make them; `page.html.j2`
-only arranges them.
+only arranges them. Other pages that look the same are made with `environment`.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -22,6 +22,11 @@ from grading.points import StepResult
 from grading.rendering import conversation, program_text, quoted
 from grading.report import threads_text
 from grading.story import Story
+
+# Control characters but tab and line feed, and those that turn the text's direction.
+_NO_TEXT = re.compile(
+    "[\0-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufffe\uffff]"
+)
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,7 @@ def write(
     The folder is made if it is missing; files of the same names are replaced.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    failures = list(_failures(stories))
+    failures = list(failures_of(stories))
     for failure in failures:
         if failure.picture:
             _write(folder / f"{failure.name}.svg", failure.picture)
@@ -58,28 +63,48 @@ def write(
 
 
 def _write(path: Path, text: str) -> None:
-    # What students print may hold half characters, which UTF-8 does not allow.
-    path.write_bytes(text.encode("utf-8", "backslashreplace"))
+    path.write_bytes(encoded(text))
 
 
-def _page(results: Sequence[StepResult], failures: Sequence[Failure]) -> str:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+def encoded(text: str) -> bytes:
+    """Return the bytes of a page: what no page may hold is replaced.
+
+    What students print may hold half characters, which UTF-8 does not allow, and what
+    moves a terminal's cursor or turns the direction of the text.
+    """
+    return _NO_TEXT.sub("\N{REPLACEMENT CHARACTER}", text).encode(
+        "utf-8", "backslashreplace"
+    )
+
+
+def environment(*folders: Path) -> Environment:
+    """Return what renders the templates in `folders`, and those of this one."""
+    return Environment(
+        loader=FileSystemLoader([*folders, Path(__file__).parent]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    return environment.get_template("page.html.j2").render(
-        results=results,
-        points=sum(result.points for result in results),
-        of=sum(result.of for result in results),
-        failures=failures,
+
+
+def _page(results: Sequence[StepResult], failures: Sequence[Failure]) -> str:
+    return (
+        environment()
+        .get_template("page.html.j2")
+        .render(
+            results=results,
+            points=sum(result.points for result in results),
+            of=sum(result.of for result in results),
+            failures=failures,
+            level=2,
+        )
     )
 
 
-def _failures(stories: Sequence[Story]) -> Iterator[Failure]:
+def failures_of(stories: Iterable[Story]) -> Iterator[Failure]:
+    """Yield what is made of each story; their names differ, whatever the case."""
     taken: set[str] = set()
     for story in stories:
         name = _free(story, taken)

@@ -8,6 +8,7 @@ its environment and orphans its child, slips through; that needs the system's he
 
 import contextlib
 import os
+import sys
 import uuid
 from collections.abc import Iterator, Sequence
 
@@ -15,6 +16,34 @@ import psutil
 
 from grading.deadlines import EXIT, Deadline
 from grading.spawning import Process, spawn
+
+
+def offspring(process: psutil.Process) -> list[psutil.Process]:
+    """Return its living children and theirs; raise psutil.Error if it is gone.
+
+    Linux keeps lists of children (proc_pid_task(5)): so we need not look at every
+    process of the machine, as psutil must.
+    """
+    if sys.platform != "linux":
+        return process.children(recursive=True)
+    found: list[psutil.Process] = []
+    waiting = [process.pid]
+    while waiting:
+        for pid in _children(waiting.pop()):
+            with contextlib.suppress(psutil.Error):
+                found.append(psutil.Process(pid))
+                waiting.append(pid)
+    return found
+
+
+def _children(pid: int) -> Iterator[int]:
+    try:
+        tasks = os.listdir(f"/proc/{pid}/task")  # noqa: PTH208 - quicker
+        for task in tasks:
+            with open(f"/proc/{pid}/task/{task}/children", "rb") as file:  # noqa: PTH123
+                yield from map(int, file.read().split())
+    except OSError:  # it is over
+        return
 
 
 class Family:
@@ -61,7 +90,7 @@ class Family:
         found = set(self._marked())
         if self._head:
             with contextlib.suppress(psutil.Error):
-                found.update(self._head.children(recursive=True))
+                found.update(offspring(self._head))
         return [p for p in found if p != self._head and _alive(p)]
 
     def _marked(self) -> Iterator[psutil.Process]:

@@ -8,7 +8,9 @@ that a process nobody can kill cannot keep us alive.
 """
 
 import contextlib
+import functools
 import os
+import py_compile
 import re
 import signal
 import sys
@@ -84,7 +86,7 @@ class Program:
         shown = ["python", *options, Path(path).name, *words]
         if control:
             told = [*control.words, self._family.limits]
-            program = [os.fspath(LAUNCHER), *told, *program]
+            program = [_launcher(), *told, *program]
             shown = ["python", Path(path).name, *words]
         self._command = " ".join(shown)
         self._process = self._family.spawn(
@@ -442,6 +444,16 @@ class Program:
     def __exit__(self, *exc_info: object) -> None:
         """Close it."""
         self.close()
+
+
+@functools.cache
+def _launcher() -> str:
+    """Return the launcher, compiled: Python does that anew for each script it runs."""
+    try:
+        compiled = py_compile.compile(os.fspath(LAUNCHER), doraise=True)
+        return compiled or os.fspath(LAUNCHER)
+    except OSError:  # the kit lies where we may not write
+        return os.fspath(LAUNCHER)
 
 
 def _ending(code: int) -> str:
