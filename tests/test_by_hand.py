@@ -189,6 +189,70 @@ def test_commands_as_the_harness_tells_them() -> None:
     assert by_hand(moved)[1] == "    python 'my work/mchat.py' --rate 0 --port 5000"
 
 
+def test_lines_that_came_at_once_are_pasted() -> None:
+    """Typed with an inner line end they are one paste, and read as such."""
+    assert lines(
+        SERVER,
+        ("mchat", "typed", "", b"one\r\ntwo\r\n"),
+        ("mchat", "typed", "", b"last\nwords"),
+        ("mchat", "typed", "", b"x" * 5000 + b"\n"),
+        ("mchat", "typed", "", b"again\n" * 1000),
+    )[2:-1] == [
+        "2. Window 1 (mchat), paste these lines, all at once:",
+        "    one",
+        "    two",
+        "3. Window 1 (mchat), paste these lines, all at once, without Enter behind the"
+        " last:",
+        "    last",
+        "    words",
+        f"4. Window 1 (mchat), type a line of 5001 bytes that begins with: {'x' * 40}",
+        "5. Window 1 (mchat), paste many lines at once, 6000 bytes, such as:",
+        "    again",
+        "    again",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("typed", "hand"),
+    [
+        ([], ["press Ctrl-D (on Windows Ctrl-Z, then Enter)"]),
+        ([b"a\n"], ["type: a", "press Ctrl-D (on Windows Ctrl-Z, then Enter)"]),
+        (
+            [b"a"],
+            [
+                "type, without Enter: a",
+                "press Ctrl-D twice (on Windows Enter, Ctrl-Z, Enter)",
+            ],
+        ),
+    ],
+)
+def test_end_of_input_is_typed_as_well(typed: list[bytes], hand: list[str]) -> None:
+    """The first Ctrl-D only sends a line that has been begun."""
+    rows: list[Row] = [("mchat", "typed", "", line) for line in typed]
+    done = lines(SERVER, *rows, ("mchat", "input-ended"))[2:-1]
+    assert [line.partition(", ")[2] for line in done] == hand
+
+
+def test_client_that_wants_one_line_is_not_told_the_end() -> None:
+    """The shell in that window would take the Ctrl-D, and end."""
+    done = lines(CLIENT, ("chat", "typed", "", b"a\n"), ("chat", "input-ended"))
+    assert not any("Ctrl-D" in line for line in done)
+
+
+def test_two_servers_at_a_time_have_two_ports() -> None:
+    """And who goes to the second one goes to its port."""
+    second: Row = ("mchat-2", "started", "", b"", "python mchat.py --port 0")
+    rows: list[Row] = [SERVER, second, ("dave", "connected", "mchat-2")]
+    assert commands(*rows) == [
+        "python exercises/05_broadcast/mchat.py --port 5000",
+        "python exercises/05_broadcast/mchat.py --port 5001",
+        "nc 127.0.0.1 5001",
+    ]
+    assert "5001" in commands(*rows, ("dave", "reset", "mchat-2"))[2]
+    after: Row = ("mchat", "exited", "", b"", "exit code 0")
+    assert commands(SERVER, after, second)[1].endswith("--port 5000")
+
+
 def test_very_much_is_summed_up() -> None:
     """Hundreds of lines, people and pieces: the beginning, and how many more."""
     typed: list[Row] = [
@@ -270,6 +334,7 @@ def test_scripts_send_the_pieces_and_then_what_is_typed() -> None:
         (b"hello you\n" * 5000, b"hello you\n" * 5000),
         (b"'$(\n" * 5000, b"x" * 19_999 + b"\n"),
         (b"\xff" * 5000, b"x" * 5000),
+        ("äöü€".encode() * 1000 + b"\n", "€".encode() * 3000 + b"\n"),
     ],
 )
 def test_shortened_data_becomes_as_much_of_its_kind(
@@ -302,6 +367,16 @@ def test_reset_is_done_by_python() -> None:
             program.communicate(b"\n", timeout=LINE)  # Enter: now reset
             with pytest.raises(ConnectionResetError):
                 sock.recv(1)
+
+
+def test_reset_after_very_much_sends_lines_if_lines_were_sent() -> None:
+    """A server answers lines, and nothing to half a line."""
+    much: Row = ("eve", "sent", "mchat", b"hi\n" * 1000)
+    reset: Row = ("eve", "reset", "mchat")
+    assert (
+        "s.sendall(b'hi\\n' * 1000)"
+        in commands(("eve", "connected", "mchat"), much, reset)[0]
+    )
 
 
 def test_reset_by_the_server_is_python_as_well() -> None:

@@ -269,6 +269,7 @@ def test_stdin_is_typed_and_ended(harness: Harness, write: Write) -> None:
     program.close_stdin()
     assert program.wait_exit() == 0
     assert program.stdout == "said one\nsaid two\n"
+    assert "  end of its input\n" in str(program.mismatch("to go on", "its end"))
 
 
 def test_typing_to_a_program_that_does_not_read_does_not_block(

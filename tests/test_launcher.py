@@ -156,8 +156,67 @@ def test_loop_that_never_waits_is_seen(launch: Launch) -> None:
     program.expect_output("go")
     with pytest.raises(Mismatch, match=r"within 0\.5 s") as caught:
         program.expect_output("done", timeout=0.5)
-    assert caught.value.story.programs[0].busy
+    (state,) = caught.value.story.programs
+    assert state.busy or state.moves  # on a busy machine it gets little time
     assert diagnose(caught.value.story)[0].startswith("mine never rests")
+
+
+GOES_ON = """
+    import time
+    print("go")
+    while True:
+        time.sleep(0.001)
+"""
+
+
+def test_loop_that_waits_a_little_is_not_called_at_rest(launch: Launch) -> None:
+    """It uses next to no processor time; and yet nothing in it waits for anything."""
+    program = launch(GOES_ON)
+    program.expect_output("go")
+    with pytest.raises(Mismatch, match=r"within 0\.5 s") as caught:
+        program.expect_output("done", timeout=0.5)
+    assert diagnose(caught.value.story) == [
+        "mine never rests: some loop in it goes on and on."
+    ]
+
+
+@pytest.mark.skipif(not linux, reason="what Python does at its end differs")
+def test_input_in_a_daemon_thread_is_named(launch: Launch) -> None:
+    """Python aborts; its own words for that are no help. (Newer ones may end well.)"""
+    program = launch(
+        """
+        import threading, time
+        threading.Thread(target=input, daemon=True).start()
+        time.sleep(0.2)
+        """
+    )
+    if program.wait_exit() == 0:
+        pytest.skip("this Python ends in good order")
+    (sentence,) = diagnose(program.mismatch("to end well", "a crash").story)
+    assert sentence.startswith("mine crashed at its end: a daemon thread was still")
+    assert "input()" in sentence
+
+
+def test_line_in_place_of_the_ready_line_is_quoted(launch: Launch) -> None:
+    """Most often it is nearly right."""
+    program = launch("print('listening on port', 5000)")
+    with pytest.raises(Mismatch) as caught:
+        program.wait_ready()
+    assert diagnose(caught.value.story) == [
+        'mine has printed "listening on port 5000": that is another line.',
+        "mine has ended (exit code 0), but it was still needed.",
+    ]
+
+
+def test_program_that_was_told_to_stop_is_not_blamed_for_it(launch: Launch) -> None:
+    """It was the operator's word; what is missing is something else."""
+    program = launch("print('go', input())")
+    program.type("exit")
+    program.wait_exit()
+    with pytest.raises(Mismatch) as caught:
+        program.expect_output("goodbye")
+    (sentence,) = diagnose(caught.value.story)
+    assert sentence == "mine has ended (exit code 0): it was told to stop."
 
 
 def test_activity_of_a_process_that_is_gone(launch: Launch) -> None:

@@ -206,6 +206,7 @@ def test_progress_counts_for_the_files_it_was_earned_with(
     progress.update({STEP: both}, memory)
     record = progress.load(memory)[STEP.name]
     assert (record.points, record.first_failure, record.hint) == (5, "b", 2)
+    assert record.hints_shown == {"2": 1}  # the report shows the first one
     later = [result("a", passed=False, ran=False), result("b", passed=True)]
     progress.update({STEP: later}, memory)
     assert progress.load(memory)[STEP.name].passed

@@ -1,6 +1,7 @@
 """Step 06: who is here, however they come and go."""
 
 import re
+from collections.abc import Callable
 
 import pytest
 
@@ -11,7 +12,10 @@ from grading.rendering import quoted
 JOINED = r"(?i:.*\bjoined\b.*)"
 LEFT = r"(?i:.*\bleft\b.*)"
 CROWD = 10
+STAY = ("dora", "erin", "fay", "gina", "hanna", "ivy")
 TALK = 20  # lines
+TOO_LONG = 5000  # bytes
+GUESTS = 5  # who leave in the same way, one after the other
 SPARE = 3  # descriptors that a program may open meanwhile for purposes of its own
 
 
@@ -51,7 +55,7 @@ def test_others_are_told_who_leaves(grader: Grader) -> None:
 def test_who_tells_the_asker_alone(grader: Grader) -> None:
     """Alice says /who: she alone is told how many are here, and then one fewer."""
     alice, bob, carol = grader.join(grader.server(), "alice", "bob", "carol")
-    say_and_hear(grader, carol, [alice, bob])  # now they know of each other
+    say_and_hear(grader, carol, [alice, bob], "say /who: ")  # that is talk
     before = bob.notices(COUNT)
     ask_who(alice, 3)
     say_and_hear(grader, alice, [bob])  # this comes after what /who caused
@@ -65,13 +69,25 @@ def test_who_tells_the_asker_alone(grader: Grader) -> None:
 @pytest.mark.points(1)
 @pytest.mark.hint(4)
 def test_quit_is_the_end(grader: Grader) -> None:
-    """Bob says /quit: his connection ends. Alice is told that he left, bob is not."""
-    alice, bob = grader.join(grader.server(), "alice", "bob")
-    word = grader.word()
+    """Bob says /quit: his connection ends. Alice is told that he left, bob is not.
+
+    Nothing else ends it: neither a line that is too long, nor one with /quit in it.
+    What he says before his /quit is heard. Carol's /quit has no line end.
+    """
+    server = grader.server()
+    alice, bob = grader.join(server, "alice", "bob")
+    talk, word = grader.words(2)
+    bob.send("x" * TOO_LONG)
+    bob.send(f"we can /quit: {talk}")
+    alice.hears_at_last(f"we can /quit: {talk}")
     bob.send(f"{word}\n/quit")
     alice.hears(word)
     told(alice, "left", "that bob left, and not to hear his /quit")
     expect_end_of_leaver(bob)
+    (carol,) = grader.join(server, "carol")
+    carol.send_bytes(b"/quit")
+    carol.half_close()
+    told(alice, "left", "that carol left, and not to hear her /quit")
 
 
 @pytest.mark.points(1)
@@ -142,16 +158,19 @@ def test_left_is_told_once_however_they_leave(grader: Grader) -> None:
 def test_crowd_leaves_no_ghosts(grader: Grader) -> None:
     """Ten guests leave at the same moment. Alice is told of each, and is alone then.
 
-    The system is a harsh one: it switches threads in the middle of your functions.
+    Ten more leave while bob and carol join: all who stay are told of these two. The
+    system is a harsh one: it switches threads in the middle of your functions.
     """
     server = grader.server(harsh=True)
-    guests = grader.join(server, *(f"guest {n}" for n in range(CROWD)))
-    (alice,) = grader.join(server, "alice")  # behind them in the list, if it is one
-    for number, guest in enumerate(guests):
-        (crash, close_window, quit_chat)[number % 3](guest)
+    (alice,) = leave_before(grader, server, "alice")
     for number in range(CROWD):
         told(alice, "left", f"that {CROWD} guests left (so far {number})")
     ask_who(alice, 1)
+    stay = leave_before(grader, server, *STAY)
+    _, carol = grader.join(server, "bob", "carol")
+    say_and_hear(grader, carol, stay)
+    for number, person in enumerate(reversed(stay), 2):
+        expect_joined(person, number)
 
 
 @pytest.mark.points(1)
@@ -160,11 +179,11 @@ def test_nothing_stays_open(grader: Grader) -> None:
     """Whoever leaves, in whatever way: the server closes the socket that it had."""
     server = grader.server()
     (alice,) = grader.join(server, "alice")
-    come_and_go(grader, server, alice)
+    come_and_go(grader, server, alice, list(NAMES))
     before = server.open_files()  # so what it opens once and for all is open by now
-    for _ in range(2):
-        come_and_go(grader, server, alice)
-    expect_files(server, before)
+    for leave in NAMES:
+        come_and_go(grader, server, alice, [leave] * GUESTS)
+        expect_files(server, before, leave)
 
 
 # ------------------------------------------------------------- the ways of leaving
@@ -187,8 +206,8 @@ def close_window(guest: Member) -> None:
 
 
 def quit_chat(guest: Member) -> None:
-    """Leave in good manners."""
-    guest.send("/quit")
+    """Leave in good manners, from a terminal that ends its lines with CR LF."""
+    guest.send("/quit", end="\r\n")
 
 
 def break_off(guest: Member) -> None:
@@ -197,12 +216,28 @@ def break_off(guest: Member) -> None:
     guest.half_close()
 
 
-NAMES = {crash: "carl", close_window: "clara", quit_chat: "quin", break_off: "brian"}
+Way = Callable[[Member], None]
+NAMES: dict[Way, str] = {
+    crash: "carl",
+    close_window: "clara",
+    quit_chat: "quin",
+    break_off: "brian",
+}
 
 
-def come_and_go(grader: Grader, server: Program, alice: Member) -> None:
-    """Let guests come, and leave in all the ways; alice is told of each."""
-    ways = [*NAMES, *NAMES]
+def leave_before(grader: Grader, server: Program, *names: str) -> list[Member]:
+    """Let a crowd join, then others, and let the crowd leave; return the others."""
+    guests = grader.join(server, *(f"guest {n}" for n in range(CROWD)))
+    others = grader.join(server, *names)  # behind them in the list, if it is one
+    for number, guest in enumerate(guests):
+        (crash, close_window, quit_chat)[number % 3](guest)
+    return others
+
+
+def come_and_go(
+    grader: Grader, server: Program, alice: Member, ways: list[Way]
+) -> None:
+    """Let guests come, and leave in these ways; alice is told of each."""
     guests = grader.join(server, *(NAMES[leave] for leave in ways))
     for leave, guest in zip(ways, guests, strict=True):
         leave(guest)
@@ -245,9 +280,11 @@ def expect_joined(person: Member, count: int) -> None:
         raise person.mismatch(expected, f'{found} notices with the word "joined"')
 
 
-def say_and_hear(grader: Grader, speaker: Member, listeners: list[Member]) -> None:
+def say_and_hear(
+    grader: Grader, speaker: Member, listeners: list[Member], before: str = ""
+) -> None:
     """Let somebody say something that the others hear: a fence."""
-    word = grader.word()
+    word = before + grader.word()
     speaker.send(word)
     for listener in listeners:
         listener.hears(word)
@@ -305,9 +342,10 @@ def hear_until(person: Member, pattern: str, wording: str) -> list[str]:
     return lines[1:]
 
 
-def expect_files(program: Program, before: int) -> None:
+def expect_files(program: Program, before: int, leave: Way) -> None:
     """Expect that it has, now or soon, about as many files and sockets open."""
     if not program.becomes(lambda: program.open_files() <= before + SPARE):
         more = program.open_files() - before
-        expected = "to have closed the sockets of all who left"
+        way = leave.__name__.replace("_", " ")
+        expected = f"to have closed the sockets of {GUESTS} who left (by: {way})"
         raise program.mismatch(expected, f"{more} more that are open")

@@ -145,6 +145,10 @@ def test_says_that_the_connection_is_lost(grader: Grader) -> None:
     chat.expect_next(word)
     server.reset()
     grader.expect_remark(chat, "the connection is lost")
+    chat.wait_exit()
+    if chat.stdout != f"{word}\n":
+        expected = "to have printed on stdout only what the server has said"
+        raise chat.mismatch(expected, quoted(chat.stdout.encode()))
     chat, server = start(grader, harsh=True)
     chat.type("\n".join(["x" * 1000] * MUCH))
     server.read_bytes(5)

@@ -63,7 +63,8 @@ def _print_more(kit: Kit, step: Step, record: Record, left: int) -> None:
     else:
         kit.console.print("You have seen all of its hints.")
         print_row(kit, "again", guide("hint", step.number, "--all"))
-        print_row(kit, "solution", guide("show", step.number, "--spoil"))
+        if kit.solutions.is_dir():
+            print_row(kit, "solution", guide("show", step.number, "--spoil"))
     if not record.digest:
         kit.console.print("Not graded yet. Grade it, and the hint is about what fails:")
         print_row(kit, "grade", grade(step.folder))
@@ -133,7 +134,8 @@ def show(kit: Kit, step: Step, file: str | None, *, spoil: bool) -> None:
         raise Refusal(f"{step.name} has {', '.join(step.files)}, not {file}", 2)
     paths = [kit.solutions / step.name / name for name in step.files]
     if not all(path.is_file() for path in paths):
-        raise Refusal(f"the solution of {step.name} is not in this kit")
+        why = "solutions are not part of it; your instructor has them"
+        raise Refusal(f"the solution of {step.name} is not in this kit: {why}")
     if not (spoil or kit.records()[step.name].passed):
         command = guide("show", step.number, "--spoil")
         raise Refusal(f"{step.name} is not passed yet; to see it anyway: {command}")

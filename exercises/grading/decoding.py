@@ -95,7 +95,8 @@ class Decoding:
             channel = {"port": listener.getsockname()[1], "folder": str(folder)}
             (folder / CHANNEL).write_text(json.dumps(channel), encoding="utf-8")
             self._program = self._grader.run(str(DRIVER))
-            self._program.close_stdin()  # whoever reads it is not kept waiting
+            # Whoever reads its input is not kept waiting.
+            self._program.close_stdin(told=False)
             self._sock = self._accepted(listener)
 
     def _accepted(self, listener: socket.socket) -> socket.socket:

@@ -12,7 +12,7 @@ from grading.story import Story
 
 
 def gist(text: str) -> str:
-    """Return a summary and a diagnosis on one line, with "..." and N for what varies."""
+    """Return summary and diagnosis on one line, with "..." and N for what varies."""
     text = re.sub(r'"[^"]*"', '"..."', text)
     return re.sub(r"(?<!\w)\d+\b", "N", " ".join(text.split()))
 

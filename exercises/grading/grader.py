@@ -14,6 +14,7 @@ import re
 import shutil
 import socket
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -39,6 +40,7 @@ GREETING = re.compile(r"\* .*")
 NOTICE = b"* "
 HARSH = "runs on a harsh system: threads switch often, recv and send move few bytes"
 LAST_WORDS = 0.3  # seconds that a program may take to say more
+SILENCE = 1.1  # seconds; longer than the favourite timeout
 MEASURE = 0.1  # seconds of processor time that we burn to compare with
 WORDS = ("amber", "birch", "coral", "ember", "flint", "grove", "heron", "lemon")
 
@@ -259,6 +261,13 @@ class Grader(Harness):
         if used > MEASURE / 3:
             expected = "to wait, as nothing happens"
             raise program.mismatch(expected, "a loop that never waits", hung=True)
+
+    def silence(self) -> None:
+        """Let a second pass, and a bit: a program must not lose its patience by then.
+
+        Timeouts are a favourite way out for beginners, and one second is theirs.
+        """
+        threading.Event().wait(SILENCE)
 
     def forgive(self) -> None:
         """Do not judge in `finish` what becomes of the programs so far.

@@ -108,10 +108,14 @@ def print_end(kit: Kit) -> None:
     print_line(kit, "You have passed every step.", style="bold")
     kit.console.print("The chat server in the last folder is your own. There is more:")
     kit.console.print()
+    if not (KIT / "server").is_dir():  # it is not handed out to students
+        print_line(kit, "  the reference server, which your instructor has")
+        return
     print_row(kit, "compare", shown(EXERCISES / "README.md"))
     print_row(kit, "read", shown(KIT / "server"))
     print_row(kit, "run", f"{python()} {shown(KIT / 'server' / 'mchat.py')}")
-    print_row(kit, "measure", f"{python()} {shown(Path(KIT, 'tests', 'bench'))}")
+    if (bench := Path(KIT, "tests", "bench")).is_dir():
+        print_row(kit, "measure", f"{python()} {shown(bench)}")
 
 
 def print_row(kit: Kit, label: str, command: str) -> None:

@@ -337,9 +337,12 @@ class Program:
         self._transcript.record(self.name, "typed", data=data)
         self._typed.put(data)
 
-    def close_stdin(self) -> None:
-        """End its stdin, once everything typed is written. Repeating it is harmless."""
-        if not self._input_ended and self._exit_code is None:
+    def close_stdin(self, *, told: bool = True) -> None:
+        """End its stdin, once everything typed is written. Repeating it is harmless.
+
+        A report tells of it, unless it is of no interest there.
+        """
+        if told and not self._input_ended and self._exit_code is None:
             self._input_ended = True
             self._transcript.record(self.name, "input-ended")
         self._typed.put(None)

@@ -31,7 +31,7 @@ def _joined(sections: Iterable[tuple[str, str]]) -> str:
 
 def _sections(story: Story) -> Iterator[tuple[str, str]]:
     if story.shows:
-        yield f"What this test shows ({_points(story.points)})", wrapped(story.shows)
+        yield f"What this test shows{_points(story.points)}", wrapped(story.shows)
     yield "" if not story.shows else "What happened", summary(story)
     if causes := diagnose(story):
         yield "What is wrong with the program", "\n".join(map(wrapped, causes))
@@ -69,7 +69,7 @@ def summary(story: Story) -> str:
 
 
 def _points(points: int) -> str:
-    return f"{points} point{'' if points == 1 else 's'}"
+    return f" ({points} point{'' if points == 1 else 's'})" if points else ""
 
 
 def _more(story: Story) -> str:

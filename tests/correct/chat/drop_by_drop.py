@@ -99,7 +99,8 @@ def listen(client, decoder):
                 return
             hear(client, line)
     for line in decoder.finish():
-        hear(client, line)
+        if line != "/quit":
+            hear(client, line)
 
 
 def hear(client, line):

@@ -39,7 +39,8 @@ class Handler(socketserver.BaseRequestHandler):
                         return
                     self.hear(line)
             for line in decoder.finish():
-                self.hear(line)
+                if line != "/quit":
+                    self.hear(line)
         except OSError:
             pass
 

@@ -126,7 +126,8 @@ def listen_to(client):
             hear(client, line)
     # The end of its stream is not the end of ours: it may still read the answer.
     for line in decoder.finish():
-        hear(client, line)
+        if line != "/quit":
+            hear(client, line)
 
 
 def join(client):

@@ -24,7 +24,7 @@ class Outbox:
         # TODO 1: unless `_ended`, add `data` to `_waiting`, and wake up the thread that
         # waits for it in `_take`. Both while you hold the lock of `_changed`.
         # TODO 2: if more than `_limit` bytes wait now, call `drop` instead. It takes
-        # the same lock, so call it without holding it.
+        # the same lock by itself, so call it when you no longer hold it.
 
     def end(self):
         """Let what waits be sent, and then the end of the stream."""
