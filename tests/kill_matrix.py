@@ -1,9 +1,11 @@
 """Which test catches which wrong program: measured, printed, and drawn.
 
-    python tests/kill_matrix.py            print it
-    python tests/kill_matrix.py --write    and keep it in tests/broken/
+    python tests/kill_matrix.py                     print it
+    python tests/kill_matrix.py --write             and keep it in tests/broken/
+    python tests/kill_matrix.py --write 05_broadcast    measure this step alone
 
-Every wrong program is graded by all tests of its step, which takes some minutes.
+Every wrong program is graded by all tests of its step, which takes some minutes. Of
+steps that are not measured anew, the matrix stays as it was.
 """
 
 import argparse
@@ -45,9 +47,9 @@ def measure(broken: Broken) -> Row:
     return Row(broken.step, broken.name, broken.test, caught_by)
 
 
-def as_text(rows: Sequence[Row]) -> str:
+def as_text(rows: Sequence[Row], steps: Sequence[str]) -> str:
     """Return a matrix for each step: # is the test that is meant, x another one."""
-    return "\n\n".join(_text_of(step, rows) for step in proofs.STEPS)
+    return "\n\n".join(_text_of(step, rows) for step in steps)
 
 
 def _text_of(step: str, rows: Sequence[Row]) -> str:
@@ -128,12 +130,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true", help="keep it")
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("step", nargs="*", help="only these (default: all of them)")
     options = parser.parse_args()
+    if unknown := [step for step in options.step if step not in proofs.STEPS]:
+        parser.error(f"no step {unknown[0]!r}; there are {', '.join(proofs.STEPS)}")
+    steps = options.step or list(proofs.STEPS)
+    programs = [broken for broken in proofs.broken_programs() if broken.step in steps]
     with ThreadPoolExecutor(options.jobs) as pool:
-        rows = list(pool.map(measure, proofs.broken_programs()))
-    print(as_text(rows))
+        rows = list(pool.map(measure, programs))
+    print(as_text(rows, steps))
     if options.write:
-        write(rows)
+        others = [row for row in read() if row.step not in steps]
+        write(sorted(others + rows, key=lambda row: row.step))  # stable
 
 
 if __name__ == "__main__":

@@ -29,11 +29,11 @@ def blocks(page: str) -> list[str]:
     return [block for language, block in found if not language]
 
 
-def test_ten_steps_in_order() -> None:
-    """Numbered from 01 to 10."""
-    assert [step.number for step in proofs.STEPS.values()] == [
-        f"{number:02}" for number in range(1, 11)
-    ]
+def test_steps_are_numbered_without_gaps() -> None:
+    """From 01 on; ten of them are ours, and more are welcome."""
+    numbers = [step.number for step in proofs.STEPS.values()]
+    assert numbers == [f"{number:02}" for number in range(1, len(numbers) + 1)]
+    assert len(numbers) >= 10
 
 
 @each_step
@@ -89,8 +89,9 @@ def test_hints_fit_the_todos(step: Step) -> None:
 def test_every_test_says_what_it_shows_and_what_it_is_worth(step: Step) -> None:
     """Ten points a step; nothing is tested for nothing."""
     tests = expected_tests(step)
+    for what in ("points", "shows", "todo"):
+        assert [test.test for test in tests if not getattr(test, what)] == [], what
     assert sum(test.points for test in tests) == POINTS
-    assert all(test.points > 0 and test.shows and test.todo for test in tests)
 
 
 @each_step
@@ -129,8 +130,6 @@ def test_map_of_the_path_is_right() -> None:
     for step in proofs.STEPS.values():
         assert f"| [{step.name}]({step.name}/README.md) | {step.title} |" in page
         assert f"| {step.minutes} |" in page
-    count = len(proofs.broken_programs())
-    assert f"each of {count} wrong programs" in page
 
 
 def test_step_that_says_too_little_is_refused(tmp_path: Path) -> None:

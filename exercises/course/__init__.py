@@ -10,4 +10,25 @@ needs.
     likeness     whether a program is one of the kit's own in disguise
     running      one submission through the grader, and again where it fails
     batch        all submissions, several at a time; resumable
+
+Reports, all from results and grades, none by running anything:
+
+    analysis     what a whole class shows: where it is stuck, which tests are hard
+    nearest      which of the kit's wrong programs a step is most like
+    telling      results in words; names of students, made harmless
+    sheets       grades, tests and flags as CSV; junit: as JUnit XML
+    markup       the templates of pages; student_page, class_page: what they show
+    reports      all of it into one folder
+
+Grading where somebody else's platform runs us:
+
+    single       one submission: results that grow, as it may end us at any time
+    feedback     what a student reads of a test there; markdown: where that is Markdown
+    bundle       what is needed of the kit elsewhere, from lists of what goes along
+    gradescope   what Gradescope reads, and the zip for it; gradescope_run: runs there
+    classroom50  the same for Classroom 50; actions: for GitHub Actions
+    handout      what students get: no answers
+
+    cli          the commands; choices: which steps, what settings
+    command      grade; making: handout, gradescope, classroom50, actions
 """

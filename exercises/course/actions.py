@@ -17,7 +17,7 @@ from course.telling import number
 from grading.steps import Step
 
 TEMPLATES = bundle.TEMPLATES / "actions"
-COURSE = "course.toml"
+KIND = "grader for GitHub Actions"
 GRADER = re.compile(r"(?P<name>[\w.-]+/[\w.-]+)@(?P<ref>[\w./-]+)")
 SUMMARY = 900_000  # bytes; GitHub takes 1 MiB of a step, and drops what is larger
 ANNOTATIONS = 10  # of a kind, of a step; GitHub drops the others
@@ -25,11 +25,14 @@ LINE = 200  # characters of an annotation
 
 
 def build(
-    out: Path, steps: Sequence[Step], chosen: str, course: Path | None, grader: str
+    out: Path,
+    steps: Sequence[Step],
+    chosen: str | None,
+    course: Path | None,
+    grader: str,
 ) -> None:
     """Write both folders. `grader` is a repository and ref of it, OWNER/NAME@REF."""
-    options = ["--course", f"../../{COURSE}"] if course else []
-    options += ["--steps", chosen] if chosen else []
+    options = bundle.options(chosen, course)
     named = GRADER.fullmatch(grader)
     assert named
     workflow = (TEMPLATES / "grade.yml").read_text(encoding="utf-8")
@@ -42,12 +45,10 @@ def build(
     files = {
         "README.md": (TEMPLATES / "README.md").read_bytes(),
         "student/.github/workflows/grade.yml": workflow.encode(),
-        "grader/requirements.txt": bundle.requirements(bundle.GRADING),
     }
-    if course:
-        files[f"grader/{COURSE}"] = course.read_bytes()
-    kit = bundle.below("grader/kit", bundle.for_grading(steps))
-    bundle.write_folder(out, files | kit)
+    for name, data in bundle.grader(steps, course).items():
+        files[f"grader/{name}"] = data
+    bundle.write_folder(out, files, KIND)
 
 
 # ------------------------------------------------------------------------ summary

@@ -4,9 +4,11 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from course import actions, choices, results, single
+from course.cli import add_choices
 from course.junit import junit
 from course.scoring import grade
 from course.settings import Wrong
@@ -16,7 +18,7 @@ from course.student_page import student_page
 def main(arguments: Sequence[str] | None = None) -> int:
     """Grade; return 0 if grading came to its end, whatever the points are."""
     parser = argparse.ArgumentParser(prog="actions_run")
-    choices.add_options(parser)
+    add_choices(parser)
     parser.add_argument("submission", type=Path)
     parser.add_argument("report", type=Path)
     options = parser.parse_args(arguments)
@@ -26,7 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(str(wrong))
     student = os.environ.get("GITHUB_REPOSITORY", "") or options.submission.name
     out = options.report
-    for result in single.graded(student, options.submission, steps, settings.repeats):
+    source = options.submission
+    for graded in single.graded(student, source, steps, settings.repeats):
+        result = replace(graded, submitted=None)  # of a checkout, files are all new
         grades = grade(result, settings)
         results.write(out / "result.json", results.to_json(result))
         results.write(out / "summary.md", actions.summary(result, grades, settings))

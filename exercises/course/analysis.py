@@ -1,8 +1,8 @@
 """What a whole class shows: where it stops, which tests are hard, what to teach again.
 
 Pure. A step counts as begun by those who handed it in, wrote something, and wrote it
-themselves. Who begins nothing from a step on has stopped before it: that is a sign of
-trouble with this step, as a failed test is.
+themselves. Who passes all of a step and begins nothing from the next one on, has
+stopped there: that is a sign of trouble with the next one, as a failed test is.
 """
 
 import statistics
@@ -15,6 +15,7 @@ from course.scoring import Grade
 from grading.steps import POINTS
 
 FEW = 8  # students; of fewer, a correlation says nothing
+RARE = 3  # who pass a test, or fail it; of fewer it says nothing either
 TEACH = 2  # steps to teach again: a lesson has no room for more
 
 Class = Sequence[tuple[Result, Grade]]
@@ -32,7 +33,7 @@ class StepFacts:
     copied: int  # not their own work
     begun: int
     complete: int  # of those who began
-    stopped: int  # who begin nothing from here on, and had begun the step before
+    stopped: int  # who begin nothing from here on, and have passed the step before
     share: float  # of its points, on the average of those who began
 
     @property
@@ -72,13 +73,15 @@ class ItemFacts:
             return "All pass it."
         if not self.passed:
             return "Nobody passes it: teach it, or see whether it is asked for clearly."
+        if self.begun >= FEW and self.begun - self.passed < RARE:
+            return "Nearly all pass it."
         if self.apart is None:
             return f"{self.begun - self.passed} of {self.begun} do not pass it."
         return _of_correlation(self.share, self.apart)
 
 
 def _of_correlation(share: float, apart: float) -> str:
-    if apart < 0:
+    if apart <= -0.2:
         return (
             "Those who pass other tests pass this one less often: look at it, and at"
             " what its step asks for."
@@ -151,10 +154,19 @@ def _begun(result: Result, grade: Grade, place: int) -> bool:
     return _written(result, place) and not grade.steps[place].copied
 
 
-def _stopped(result: Result) -> int:
-    """Return the place of the first step of which, as of all after it, nothing is."""
+def _stopped(result: Result, grade: Grade) -> int | None:
+    """Return the place of the step before which somebody has stopped, None if nobody.
+
+    Who has trouble with the last step that was begun is stuck there, and not behind.
+    """
+    if not any(step.handed_in for step in result.steps):
+        return None
     places = range(len(result.steps))
-    return 1 + max((place for place in places if _written(result, place)), default=-1)
+    last = max((place for place in places if _written(result, place)), default=-1)
+    if last < 0:
+        return 0
+    done = result.steps[last].complete and not grade.steps[last].copied
+    return last + 1 if done else None
 
 
 def _step(graded: Class, place: int) -> StepFacts:
@@ -171,13 +183,9 @@ def _step(graded: Class, place: int) -> StepFacts:
         copied=sum(grade.steps[place].copied for _, grade in graded),
         begun=len(began),
         complete=sum(result.steps[place].complete for result, _ in began),
-        stopped=sum(_stopped(r) == place for r, _ in graded if _gave_something(r)),
+        stopped=sum(_stopped(*pair) == place for pair in graded),
         share=statistics.fmean(shares) if shares else 0.0,
     )
-
-
-def _gave_something(result: Result) -> bool:
-    return any(step.handed_in for step in result.steps)
 
 
 # --------------------------------------------------------------------------- tests
@@ -217,8 +225,9 @@ def _item(
     )
 
 
-def _correlation(scores: Sequence[float], others: Sequence[float]) -> float | None:
+def _correlation(scores: Sequence[int], others: Sequence[float]) -> float | None:
     """Return how well one goes with the other, from -1 to 1; None if it is unknown."""
-    if len(scores) < FEW or len(set(scores)) < 2 or len(set(others)) < 2:
+    rarer = min(scores.count(0), scores.count(1))
+    if len(scores) < FEW or rarer < RARE or len(set(others)) < 2:
         return None
-    return round(statistics.correlation(scores, others), 2)
+    return round(statistics.correlation(scores, others), 2) + 0.0  # never -0.0

@@ -8,6 +8,8 @@ interrupted goes on where it was, and the same submission has the same result.
 import contextlib
 import hashlib
 import os
+import re
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,14 +19,18 @@ from functools import cache
 from pathlib import Path
 
 from course import intake, results, running
+from course.comparing import Comparer
 from course.intake import Refused, Taken
-from course.likeness import Likeness, likeness
+from course.likeness import FINGERPRINTS, SERVER, SOLUTIONS
 from course.results import Outcome, Result, StepOutcome
+from course.running import Place, Stopped
+from course.working import working_folder
 from grading import confinement
 from grading.manifest import expected_tests
-from grading.places import EXERCISES
+from grading.places import EXERCISES, KIT
 from grading.steps import STARTERS, Step
 
+KEPT_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,60}")  # the same everywhere, and short
 PER_CORE = 4  # submissions at a time: grading waits more than it computes
 
 
@@ -39,10 +45,18 @@ class Batch:
     jobs: int = 0  # 0: as many as this machine can well do at a time
 
     def grade(self, done: Callable[[Result], None]) -> list[Result]:
-        """Grade all; call `done` in this thread after each. Return them in order."""
+        """Grade all; call `done` in this thread after each. Return them in order.
+
+        Raise Busy if another batch keeps its results here.
+        """
         jobs = self.jobs or PER_CORE * (os.cpu_count() or 1)
-        with ThreadPoolExecutor(jobs, "grading") as pool:
-            futures = [pool.submit(self._grade, *it) for it in self.submissions]
+        with (
+            working_folder(self.kept) as temporary,
+            Comparer() as comparer,
+            ThreadPoolExecutor(jobs, "grading") as pool,
+        ):
+            one = _One(self, temporary, comparer)
+            futures = [pool.submit(one.grade, *it) for it in self.submissions]
             try:
                 for future in as_completed(futures):
                     done(future.result())
@@ -50,59 +64,110 @@ class Batch:
                 pool.shutdown(wait=False, cancel_futures=True)
                 running.stop_all()
                 raise
-        return [future.result() for future in futures]
+            return [future.result() for future in futures]
 
-    def _grade(self, student: str, source: Path) -> Result:
-        path = self.kept / f"{student}.json"
+
+@dataclass(frozen=True)
+class _One:
+    """Grades one submission of a batch. Whatever that leads to, it is a result."""
+
+    batch: Batch
+    temporary: Path
+    comparer: Comparer
+
+    def grade(self, student: str, source: Path) -> Result:
+        """Grade it, unless its result is kept. Keep its result."""
         try:
-            taken = intake.take(source, self.steps)
+            result = self._result(student, source)
+        except Stopped:
+            raise
+        except Exception as exc:
+            # A mistake of ours, or of this machine: it is told, and the others go on.
+            return self._broken(student, f"the grader itself failed: {exc!r}")
+        return result
+
+    def _result(self, student: str, source: Path) -> Result:
+        path = self.batch.kept / kept_name(student)
+        try:
+            taken = intake.take(source, self.batch.steps)
         except Refused as refusal:
             result = self._refused(student, str(refusal))
         else:
             digest = self._digest(taken)
-            with contextlib.suppress(OSError, ValueError):
-                kept = results.from_json(path.read_text(encoding="utf-8"))
-                if kept.digest == digest:
-                    return kept
-            result = replace(self._graded(student, taken), digest=digest)
+            result = _kept(path, student, digest) or replace(
+                self._graded(student, taken), digest=digest
+            )
+            result = replace(
+                result, remarks=tuple(taken.remarks), submitted=taken.newest
+            )
         results.write(path, results.to_json(result))
         return result
 
     def _digest(self, taken: Taken) -> str:
-        names = " ".join(step.name for step in self.steps)
+        names = " ".join(step.name for step in self.batch.steps)
         walls = "".join(isolation())
-        text = f"{taken.digest()} {grader_digest()} {names} {self.repeats} {walls}"
+        text = (
+            f"{taken.digest()} {grader_digest()} {names} {self.batch.repeats} {walls}"
+        )
         return hashlib.sha256(text.encode()).hexdigest()
 
     def _refused(self, student: str, why: str) -> Result:
-        steps = tuple(nothing(step, f"not taken in: {why}") for step in self.steps)
-        return Result(student=student, digest="", steps=steps, refused=why)
+        steps = [nothing(step, f"not taken in: {why}") for step in self.batch.steps]
+        return Result(student=student, digest="", steps=tuple(steps), refused=why)
+
+    def _broken(self, student: str, why: str) -> Result:
+        """Return a result that nobody takes for a verdict; it is not kept."""
+        steps = [failed(step, why) for step in self.batch.steps]
+        return Result(student=student, digest="", steps=tuple(steps))
 
     def _graded(self, student: str, taken: Taken) -> Result:
         begun = time.monotonic()
         there = {name.partition("/")[0] for name in taken.files}
-        chosen = [step for step in self.steps if step.name in there]
-        with tempfile.TemporaryDirectory(prefix="submission-") as folder:
-            taken.write(Path(folder))
-            graded = running.grade_steps(chosen, Path(folder), self.repeats)
+        chosen = [step for step in self.batch.steps if step.name in there]
+        with tempfile.TemporaryDirectory(dir=self.temporary) as folder:
+            submission, scratch = Path(folder, "submission"), Path(folder, "scratch")
+            submission.mkdir()
+            scratch.mkdir()
+            taken.write(submission)
+            place = Place(submission, scratch)
+            graded = running.grade_steps(chosen, place, self.batch.repeats)
         found = {it.step: it for it in graded}
-        steps = [found.get(step.name) or nothing(step) for step in self.steps]
+        steps = [found.get(step.name) or nothing(step) for step in self.batch.steps]
+        look = _with_likeness(taken, self.comparer)
         return Result(
             student=student,
             digest="",
-            steps=tuple(map(_with_likeness(taken), self.steps, steps)),
-            submitted=taken.newest,
-            remarks=tuple(taken.remarks),
+            steps=tuple(map(look, self.batch.steps, steps)),
             isolation=isolation(),
             seconds=round(time.monotonic() - begun, 1),
         )
 
 
-def _with_likeness(taken: Taken) -> Callable[[Step, StepOutcome], StepOutcome]:
+def _kept(path: Path, student: str, digest: str) -> Result | None:
+    """Return the result that is kept, if it is whole and about the same."""
+    with contextlib.suppress(OSError, ValueError):
+        kept = results.from_json(path.read_text(encoding="utf-8"))
+        if (kept.digest, kept.student) == (digest, student):
+            return kept
+    return None
+
+
+def kept_name(student: str) -> str:
+    """Return the name of a student's file: no two are the same on any system."""
+    if KEPT_NAME.fullmatch(student):
+        return f"{student}.json"
+    digest = hashlib.sha256(student.encode("utf-8", "surrogateescape")).hexdigest()
+    stem = re.sub(r"[^a-z0-9_-]", "_", student.lower())[:40]
+    return f"{stem}.{digest[:16]}.json"
+
+
+def _with_likeness(
+    taken: Taken, comparer: Comparer
+) -> Callable[[Step, StepOutcome], StepOutcome]:
     def look(step: Step, outcome: StepOutcome) -> StepOutcome:
         files = dict(_files_of(step, taken))
         outcome = replace(outcome, untouched=_untouched(step, files))
-        found: Likeness | None = likeness(step, files) if files else None
+        found = comparer.likeness(step, files) if files else None
         if not found:
             return outcome
         return replace(outcome, likeness=found.what, kin=found.kin)
@@ -134,24 +199,47 @@ def nothing(step: Step, why: str = "not handed in") -> StepOutcome:
     return StepOutcome(step.name, step.title, tuple(tests), handed_in=False, note=why)
 
 
+def failed(step: Step, why: str) -> StepOutcome:
+    """Return the outcome of a step of which the grader could not tell anything."""
+    tests = [
+        Outcome(it.test, it.points, results.ERROR, shows=it.shows, reason=why)
+        for it in expected_tests(step)
+    ]
+    return StepOutcome(step.name, step.title, tuple(tests), note=why)
+
+
 @cache
 def isolation() -> tuple[str, ...]:
     """Return which walls this system cannot build, in sentences."""
     if confinement.has_walls():
         return ()
+    ours = ", the kit's solutions among them" if SOLUTIONS.is_dir() else ""
     return (
         "Programs ran without walls (that needs Linux and bubblewrap): they could"
-        " read other files of this machine, reach its network, and signal what runs.",
+        f" read other files of this machine{ours}, reach its network, and signal what"
+        " runs. Limits and clean copies held.",
     )
 
 
 @cache
 def grader_digest() -> str:
-    """Return what tells this grader from other versions of it."""
-    digest = hashlib.sha256()
-    for path in sorted(EXERCISES.rglob("*.py")):
-        if "starters" not in path.parts and not path.parent.name[:2].isdigit():
-            digest.update(path.read_bytes())
-    for path in sorted(EXERCISES.glob("[0-9]*/test_*.py")):
-        digest.update(path.read_bytes())
+    """Return what tells this grader, and what it compares with, from other versions."""
+    digest = hashlib.sha256(sys.version.encode())
+    for path in sorted(path for path in _grader_files() if path.is_file()):
+        data = path.read_bytes()
+        digest.update(
+            f"{path.relative_to(KIT).as_posix()} {len(data)} ".encode() + data
+        )
     return digest.hexdigest()
+
+
+def _grader_files() -> Iterator[Path]:
+    """Yield the files that a verdict, or what is told of it, depends on."""
+    for package in ("grading", "course"):
+        yield from (EXERCISES / package).rglob("*.py")
+    yield from (FINGERPRINTS, KIT / "pyproject.toml")
+    for folder in EXERCISES.glob("[0-9][0-9]_*"):
+        yield from folder.glob("test_*.py")
+        yield from (folder / "step.toml", folder / "HINTS.md")
+    for folder, files in ((SERVER, "*.py"), (SOLUTIONS, "*/*.py")):
+        yield from folder.glob(files)

@@ -2,21 +2,11 @@
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 from course import settings
+from course.cli import add_choices
 from course.settings import Settings, Wrong
 from grading.steps import Step, all_steps
-
-
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add both to a command."""
-    parser.add_argument(
-        "--steps", metavar="STEP,STEP", help="only these (default: all of them)"
-    )
-    parser.add_argument(
-        "--course", type=Path, metavar="FILE", help="your choices, a TOML file"
-    )
 
 
 def made(options: argparse.Namespace) -> tuple[list[Step], Settings]:
@@ -42,7 +32,7 @@ def parsed(
 ) -> tuple[list[Step], Settings]:
     """Return the same from a command line of its own; wrong usage ends with code 2."""
     parser = argparse.ArgumentParser(prog=program)
-    add_options(parser)
+    add_choices(parser)
     options = parser.parse_args(arguments)
     try:
         return made(options)

@@ -19,7 +19,8 @@ from course.telling import Flag, number, of_step, shown, status
 
 MANY = 60  # students; a table of more is folded into a box of its own
 NAMED = 12  # students that are named in one place; there may be hundreds
-FLAGS = 100  # that are listed; all of them are in flags.csv
+LONGEST = 40  # characters of a name
+FLAGS = 100  # rows that are listed; all of them are in flags.csv
 
 Alike = Mapping[tuple[str, str], list[Known]]  # by student and step
 
@@ -71,17 +72,23 @@ class Row:
     status: str  # if it is not simply graded
 
 
-def class_page(
-    graded: Class,
-    facts: Summary,
-    alike: Alike,
-    flags: Sequence[Flag],
-    settings: Settings,
-    pages: Mapping[str, str],
-) -> str:
-    """Return the page as HTML. `pages` has the name of each student's page."""
-    links = {name: _link(name, file) for name, file in pages.items()}
-    mistakes = _mistakes(facts, alike, links)
+@dataclass(frozen=True)
+class Findings:
+    """All that is known of a class."""
+
+    graded: Class
+    facts: Summary
+    alike: Alike
+    flags: Sequence[Flag]
+    pages: Mapping[str, str]  # the name of each student's page
+    isolation: Sequence[str]  # walls that were missing
+
+
+def class_page(found: Findings, settings: Settings) -> str:
+    """Return the page as HTML."""
+    facts, graded = found.facts, found.graded
+    links = {name: _link(name, file) for name, file in found.pages.items()}
+    mistakes = _mistakes(facts, found.alike, links)
     rows = [_row(*pair, links, settings) for pair in graded]
     rows.sort(key=lambda row: -row.percent)  # stable: equals stay in order of names
     return page(
@@ -90,16 +97,16 @@ def class_page(
         facts=facts,
         students=len(graded),
         refused=[(links[r.student], r.refused) for r, _ in graded if r.refused],
-        isolation=sorted({line for r, _ in graded for line in r.isolation}),
+        isolation=found.isolation,
         lessons=[_lesson(step, facts, mistakes) for step in facts.teach_again()],
         rows=rows,
         bands=_bands(rows) if len(rows) > MANY else [],
         many=len(rows) > MANY,
         mistakes=[(s, list(them)) for s, them in groupby(mistakes, lambda it: it.step)],
-        unlike=_unlike(graded, facts, alike),
+        unlike=_unlike(facts, found.alike),
         items=[(s, list(them)) for s, them in groupby(facts.items, lambda i: i.step)],
-        flags=[(links[flag.student], flag) for flag in flags[:FLAGS]],
-        flag_count=len(flags),
+        flags=_flags(found.flags, links)[:FLAGS],
+        flag_count=len(found.flags),
         named=NAMED,
         bins=_bins(facts),
         shown=shown,
@@ -107,7 +114,21 @@ def class_page(
 
 
 def _link(name: str, file: str) -> Link:
-    return Link(shown(name), f"students/{quote(file)}")
+    short = name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
+    return Link(shown(short), f"students/{quote(file)}")
+
+
+def _flags(
+    flags: Sequence[Flag], links: Mapping[str, Link]
+) -> list[tuple[Link, str, str]]:
+    """Return student, steps and what: the same of several steps in one row."""
+    steps: dict[tuple[str, str], list[str]] = {}
+    for flag in flags:
+        steps.setdefault((flag.student, flag.what), []).append(flag.step[:2])
+    return [
+        (links[student], ", ".join(filter(None, numbers)), shown(what))
+        for (student, what), numbers in steps.items()
+    ]
 
 
 # -------------------------------------------------------------------- what to teach
@@ -129,7 +150,7 @@ def _mistakes(facts: Summary, alike: Alike, links: Mapping[str, Link]) -> list[M
     return sorted(found, key=lambda it: (it.step, -len(it.students)))
 
 
-def _unlike(graded: Class, facts: Summary, alike: Alike) -> dict[str, int]:
+def _unlike(facts: Summary, alike: Alike) -> dict[str, int]:
     """Return how many of each step fail like no program that we know."""
     near = Counter(step for _, step in alike)
     failing = {it.step: it.failing for it in facts.steps}

@@ -19,16 +19,17 @@ from course.settings import Settings
 from grading.steps import POINTS, Step
 
 TEMPLATES = bundle.TEMPLATES / "classroom50"
-COURSE = "course.toml"
+KIND = "autograder for Classroom 50"
 SCHEMA = "classroom50/result/v1"
 NEEDED = ("CLASSROOM", "ASSIGNMENT", "SUBMISSION_TAG", "COMMIT_URL", "RELEASE_URL")
 BODY = 100_000  # characters; GitHub takes 125,000 in a release
 
 
-def build(out: Path, steps: Sequence[Step], chosen: str, course: Path | None) -> None:
+def build(
+    out: Path, steps: Sequence[Step], chosen: str | None, course: Path | None
+) -> None:
     """Write the folder. `chosen` is what --steps said, `course` a checked file."""
-    options = ["--course", f"../../{COURSE}"] if course else []
-    options += ["--steps", chosen] if chosen else []
+    options = bundle.options(chosen, course)
     program = (TEMPLATES / "autograder.py").read_text(encoding="utf-8")
     empty = "OPTIONS: list[str] = []"
     assert empty in program
@@ -38,11 +39,7 @@ def build(out: Path, steps: Sequence[Step], chosen: str, course: Path | None) ->
     files["autograder.py"] = program.replace(
         empty, f"OPTIONS: list[str] = {json.dumps(options)}"
     ).encode()
-    files["requirements.txt"] = bundle.requirements(bundle.GRADING)
-    if course:
-        files[COURSE] = course.read_bytes()
-    kit = bundle.below("kit", bundle.for_grading(steps))
-    bundle.write_folder(out, files | kit)
+    bundle.write_folder(out, files | bundle.grader(steps, course), KIND)
 
 
 # --------------------------------------------------------------------- result.json

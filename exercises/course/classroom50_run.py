@@ -6,8 +6,11 @@ link, is replaced, not written to.
 
 import json
 import os
+import re
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timezone
 from pathlib import Path
 
 from course import choices, classroom50, results, single
@@ -22,7 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     folder = Path(os.environ["SUBMISSION"])
     student = classroom50.owner(os.environ)
-    for result in single.graded(student, folder, steps, settings.repeats):
+    when = _when(os.environ["SUBMISSION_TAG"])
+    for graded in single.graded(student, folder, steps, settings.repeats):
+        result = replace(graded, submitted=when)
         grades = grade(result, settings)
         said = classroom50.result_json(result, grades, os.environ)
         results.write(folder / "result.json", json.dumps(said, indent=1))
@@ -34,6 +39,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file.write(f"status={status}\nsummary={summary}\n")
     print(summary)
     return 0
+
+
+def _when(tag: str) -> float | None:
+    """Return when it was handed in, as submit/2026-06-01T14-32-05Z-a1b2c3d says."""
+    found = re.fullmatch(r"submit/(\d+-\d+-\d+T\d+-\d+-\d+Z)-\w+", tag)
+    if not found:
+        return None
+    when = datetime.strptime(found[1], "%Y-%m-%dT%H-%M-%SZ")
+    return when.replace(tzinfo=timezone.utc).timestamp()
 
 
 if __name__ == "__main__":

@@ -23,12 +23,7 @@ def add_commands(add: Add) -> None:
     grade.add_argument(
         "--out", type=Path, required=True, metavar="REPORT", help="where to write to"
     )
-    grade.add_argument(
-        "--steps", metavar="STEP,STEP", help="only these (default: all of them)"
-    )
-    grade.add_argument(
-        "--course", type=Path, metavar="FILE", help="your choices, a TOML file"
-    )
+    add_choices(grade)
     grade.add_argument(
         "--jobs", type=positive, default=0, metavar="N", help="so many at a time"
     )
@@ -36,6 +31,53 @@ def add_commands(add: Add) -> None:
         "--resume", action="store_true", help="go on with what REPORT holds already"
     )
     grade.set_defaults(run="grade")
+
+    handout = add("handout", help="for instructors: what students get, without answers")
+    _out(handout, "DIR")
+    add_choices(handout)
+    handout.add_argument(
+        "--with-server",
+        action="store_true",
+        help="the reference too: it gives away some of the answers",
+    )
+    handout.set_defaults(run="handout")
+
+    gradescope = add("gradescope", help="for instructors: an autograder, a zip")
+    _out(gradescope, "FILE.zip")
+    add_choices(gradescope)
+    gradescope.set_defaults(run="gradescope")
+
+    classroom50 = add("classroom50", help="for instructors: an autograder, a folder")
+    _out(classroom50, "DIR")
+    add_choices(classroom50)
+    classroom50.set_defaults(run="classroom50")
+
+    actions = add("actions", help="for instructors: a workflow for GitHub Actions")
+    _out(actions, "DIR")
+    add_choices(actions)
+    actions.add_argument(
+        "--grader",
+        default="YOUR-COURSE/grader@main",
+        metavar="OWNER/NAME@REF",
+        help="the repository that the grader will be in, and a commit of it",
+    )
+    actions.set_defaults(run="actions")
+
+
+def add_choices(parser: argparse.ArgumentParser) -> None:
+    """Add what says which steps and what settings; see `choices`."""
+    parser.add_argument(
+        "--steps", metavar="STEP,STEP", help="only these (default: all of them)"
+    )
+    parser.add_argument(
+        "--course", type=Path, metavar="FILE", help="your choices, a TOML file"
+    )
+
+
+def _out(parser: argparse.ArgumentParser, what: str) -> None:
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar=what, help="where to write to"
+    )
 
 
 def positive(word: str) -> int:
@@ -52,3 +94,7 @@ def run(options: argparse.Namespace) -> Any:
         from course.command import run
 
         run(options)
+    else:
+        from course.making import make
+
+        make(options)

@@ -25,7 +25,9 @@ from course.intake import Refused
 from course.results import Result
 from course.scoring import Grade, grade
 from course.settings import Settings, Wrong
+from course.working import Busy
 from grading.kit import Refusal
+from grading.orphans import ORPHANAGE
 from grading.steps import Step, all_steps
 
 KEPT = "results"  # in the folder of the reports: what resuming needs
@@ -56,7 +58,12 @@ def run(options: argparse.Namespace) -> None:
         repeats=choices.repeats,
         jobs=options.jobs,
     )
-    results = _graded(batch, Console(stderr=True, highlight=False))
+    if isolation():
+        ORPHANAGE.open()
+    try:
+        results = _graded(batch, Console(stderr=True, highlight=False))
+    except Busy as busy:
+        raise Refusal(f"{options.out}: {busy}", 2) from None
     grades = [grade(result, choices) for result in results]
     page = reports.write(options.out, results, grades, choices)
     _tell(results, grades, page)

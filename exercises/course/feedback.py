@@ -5,6 +5,7 @@ can do nothing to a terminal, a log or a page.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from course import results
 from course.results import Outcome, Result, StepOutcome
@@ -13,7 +14,9 @@ from course.settings import Settings
 from course.telling import at_home, number, of_step
 from grading.rendering import visible
 from grading.report import story_text, wrapped
+from grading.steps import POINTS
 
+REMARKS = 20  # on what was left aside
 MOST = 20_000  # characters on one test; a report has about 4,000
 
 
@@ -23,7 +26,7 @@ def counts(earned: StepGrade, test: Outcome) -> bool:
 
 
 def _worthless(earned: StepGrade) -> bool:
-    return bool(earned.raw and earned.of and not earned.points)
+    return earned.copied or bool(earned.raw and earned.of and not earned.points)
 
 
 def on_test(step: StepOutcome, earned: StepGrade, test: Outcome) -> str:
@@ -34,7 +37,10 @@ def on_test(step: StepOutcome, earned: StepGrade, test: Outcome) -> str:
     if _worthless(earned):
         parts.append(wrapped(f"{of_step(step, earned, extra=False)}."))
     if test.story:
-        parts.append(story_text(at_home(test.story)))
+        # Of a course's own points the story knows nothing: it has the kit's.
+        worth, rest = divmod(test.points * earned.of, POINTS)
+        story = replace(at_home(test.story), points=0 if rest else worth)
+        parts.append(story_text(story))
     return shortened(printable("\n\n".join(filter(None, parts))))
 
 
@@ -68,7 +74,10 @@ def on_whole(result: Result, grade: Grade, settings: Settings) -> str:
     if result.refused:
         notes = [f"Nothing was graded: {printable(result.refused)}."]
     parts = ["\n".join(rows), "\n".join(notes)]
-    parts.append("\n".join(f"- {printable(it)}" for it in result.remarks))
+    remarks = [f"- {printable(it)}" for it in result.remarks[:REMARKS]]
+    if more := len(result.remarks) - len(remarks):
+        remarks.append(f"- and {more} more")
+    parts.append("\n".join(remarks))
     parts.append("\n".join(map(wrapped, result.isolation)))
     return "\n\n".join(filter(None, parts))
 
@@ -78,11 +87,11 @@ def _row(name: str, points: float, of: int, width: int) -> str:
 
 
 def title(step: StepOutcome, test: Outcome) -> str:
-    """Return the number and name of a test: 05.3 Alice does not get back what ..."""
-    return f"{test_number(step, test)} {test.title or test.test}"
+    """Return the number and name of a test: 05.03 Alice does not get back what ..."""
+    return f"{number_of(step, test)} {test.title or test.test}"
 
 
-def test_number(step: StepOutcome, test: Outcome) -> str:
+def number_of(step: StepOutcome, test: Outcome) -> str:
     """Return a number that sorts: 05.03."""
     return f"{step.step[:2]}.{step.tests.index(test) + 1:02}"
 

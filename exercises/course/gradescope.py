@@ -15,25 +15,23 @@ from course import bundle, feedback, results
 from course.results import Outcome, Result, StepOutcome
 from course.scoring import Grade, StepGrade
 from course.settings import Settings
+from grading.report import wrapped
 from grading.steps import POINTS, Step
 
 TEMPLATES = bundle.TEMPLATES / "gradescope"
-COURSE = "course.toml"  # the instructor's choices, in the zip
 
 
-def build(out: Path, steps: Sequence[Step], chosen: str, course: Path | None) -> None:
+def build(
+    out: Path, steps: Sequence[Step], chosen: str | None, course: Path | None
+) -> None:
     """Write the zip. `chosen` is what --steps said, `course` a file that is checked."""
-    options = ["--course", f"../../{COURSE}"] if course else []
-    options += ["--steps", chosen] if chosen else []
+    options = bundle.options(chosen, course)
     run = (TEMPLATES / "run_autograder").read_text(encoding="utf-8")
     files = {
         "setup.sh": (TEMPLATES / "setup.sh").read_bytes(),
         "run_autograder": run.replace("OPTIONS", shlex.join(options)).encode(),
-        "requirements.txt": bundle.requirements(bundle.GRADING),
     }
-    if course:
-        files[COURSE] = course.read_bytes()
-    bundle.write_zip(out, files | bundle.below("kit", bundle.for_grading(steps)))
+    bundle.write_zip(out, files | bundle.grader(steps, course))
 
 
 # -------------------------------------------------------------------- results.json
@@ -75,12 +73,12 @@ def _test(
     share = earned.points / (earned.raw * earned.of / POINTS) if earned.points else 0.0
     extra = earned.step in settings.extra_credit
     return {
-        "number": feedback.test_number(step, test),
+        "number": feedback.number_of(step, test),
         "name": test.title or test.test,
         "score": round(worth * share, 4) if counts else 0.0,
         "max_score": 0.0 if extra else round(worth, 4),
         "status": "passed" if counts else "failed",
-        "output": feedback.on_test(step, earned, test),
+        "output": feedback.on_test(step, earned, test) or wrapped(test.shows),
         "output_format": "text",
         "visibility": "visible",
         "tags": [step.step, *_tags(test, extra=extra)],

@@ -69,8 +69,10 @@ def _student(about: dict[str, Any]) -> str:
 def _created(about: dict[str, Any]) -> float | None:
     """Return when it was handed in; without that, nothing is late."""
     try:
-        created = datetime.datetime.fromisoformat(about["created_at"])
-    except (KeyError, TypeError, ValueError):
+        created = datetime.datetime.fromisoformat(
+            about["created_at"].replace("Z", "+00:00")  # which 3.10 does not know
+        )
+    except (KeyError, AttributeError, TypeError, ValueError):
         return None
     return created.timestamp()
 

@@ -2,8 +2,8 @@
 
 Nothing is unpacked but regular files with the names that some step asks for. So links,
 devices, `..`, absolute paths, configuration of tests and everything else stay where
-they are; what could be meant as a trick is remarked. Sizes are counted while reading:
-an archive may lie about them.
+they are; what could be meant as a trick is remarked, if it is not as it was handed out.
+Sizes are counted while reading: an archive may lie about them.
 
 In an archive or folder the steps may lie at the top, or below one or more folders
 (`alice-main/exercises/05_broadcast/mchat.py`); the shallowest one is taken. Where
@@ -11,42 +11,36 @@ nothing lies in a folder of a step, files that only one of the steps asks for ar
 for that one: a lone `mchat.py` is enough where one step is graded.
 """
 
-import bz2
-import gzip
 import hashlib
-import lzma
-import os
 import re
-import stat
-import tarfile
-import time
-import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
-from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from functools import cache
+from pathlib import Path
 
+from course.archives import DEPTH, MB, Entry, Refused, entries
+from course.pytest_settings import settings_of_pytest
+from grading.places import KIT
 from grading.steps import Step
 
-MB = 1024 * 1024
+__all__ = ["SUFFIXES", "Refused", "Taken", "submissions", "take"]
+
 FILE = 1 * MB  # bytes of one file that a step names; a program is far smaller
 ENTRIES = 10_000  # that are looked at in one submission
-ARCHIVE = 100 * MB  # bytes of a zip or tar as it lies there
-UNPACKED = 500 * MB  # bytes of a compressed tar that are read past to find the files
-DEPTH = 8  # folders
+ALL_ENTRIES = 200_000  # with those that a tool has put there
+REMARKS = 20  # on one submission; a person reads no more
 
 # What pytest or Python would take for its own if it lay in the wrong place.
-HOOKS = {"conftest.py", "pytest.ini", "pytest.py", "tox.ini", "setup.cfg"}
-HOOKS |= {"pyproject.toml", "sitecustomize.py", "usercustomize.py", "_pytest"}
+HOOKS = {"conftest.py", "pytest.ini", ".pytest.ini", "pytest.py", "tox.ini"}
+HOOKS |= {"setup.cfg", "pyproject.toml", "sitecustomize.py", "usercustomize.py"}
+HANDED_OUT = ("conftest.py", "pyproject.toml")
+PACKAGES = {"pytest", "_pytest", "psutil"}  # in place of those that grading needs
 
-BROKEN = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
-SUFFIXES = (".tar.gz", ".tar.bz2", ".tar.xz", ".tgz", ".tar", ".zip")
+# Where the kit itself keeps files of steps: who hands in all of it means others.
+OURS = {("grading", "starters"), ("tests", "solutions")}
 
-
-class Refused(Exception):
-    """This submission cannot be taken in. str() says why, in a line."""
+SUFFIXES = (".tar.gz", ".tar.bz2", ".tar.xz", ".tgz", ".tbz2", ".txz", ".tar", ".zip")
+OTHERS = (".rar", ".7z", ".tar.zst", ".tar.lz", ".gz", ".bz2", ".xz", ".zst")
 
 
 @dataclass
@@ -58,6 +52,46 @@ class Taken:
     )  # "05_broadcast/mchat.py": ...
     remarks: list[str] = field(default_factory=list)
     newest: float | None = None  # when the newest of the files was changed
+    depths: dict[str, int] = field(default_factory=dict)  # of what was taken
+
+    def consider(self, entry: Entry, wanted: set[str]) -> None:
+        """Take a file if it is wanted; remark what is strange about it."""
+        parts = entry.parts
+        name = "/".join(parts[-2:])
+        shown = _shown(entry.path)
+        if ".." in parts or parts[0].startswith("/") or parts[0].endswith(":"):
+            self.remarks.append(f"left aside: {shown} leads out of its folder")
+        elif entry.open is None:
+            if name in wanted or len(parts) < DEPTH:
+                self.remarks.append(f"left aside: {shown} is {entry.kind}")
+        elif _is_hook(entry):
+            self.remarks.append(f"left aside: {shown}, which is not asked for")
+        elif name in wanted and len(parts) <= DEPTH and parts[-4:-2] not in OURS:
+            self._take(entry, name)
+
+    def _take(self, entry: Entry, name: str) -> None:
+        shown, depth = _shown(entry.path), len(entry.parts)
+        before = self.depths.get(name, DEPTH + 1)
+        if depth == before:
+            self.remarks.append(f"left aside: {shown}, as there is another {name}")
+        if depth >= before:
+            return
+        data = _read(entry)
+        if data is None:
+            self.remarks.append(f"left aside: {shown} cannot be read")
+        elif len(data) > FILE:
+            self.remarks.append(f"left aside: {shown} is larger than {FILE // MB} MB")
+        else:
+            self.depths[name] = depth
+            self.files[name] = data
+            if entry.changed is not None:
+                self.newest = max(self.newest or 0.0, entry.changed)
+
+    def shorten(self) -> None:
+        """Leave out what nobody would read."""
+        more = len(self.remarks) - REMARKS
+        if more > 0:
+            self.remarks[REMARKS:] = [f"and {more} more remarks of this kind"]
 
     def digest(self) -> str:
         """Return what tells these files from others."""
@@ -74,21 +108,12 @@ class Taken:
             path.write_bytes(data)
 
 
-@dataclass(frozen=True)
-class Entry:
-    """One regular file, or what claims to be something else."""
-
-    path: str  # with slashes
-    file: IO[bytes] | None  # None: not a regular file
-    kind: str = "a link"
-    changed: float | None = None
-
-
 def submissions(folder: Path) -> list[tuple[str, Path]]:
     """Return name and path of every submission in `folder`, sorted.
 
-    A submission is a folder, or an archive; its name is that of the student. Raise
-    Refused if two have the same name, or if there are none.
+    A submission is a folder, or an archive; its name is that of the student. Archives
+    that nobody here can read count: `take` will say so. Raise Refused if two have the
+    same name, or if there are none.
     """
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
@@ -108,7 +133,7 @@ def _student(path: Path) -> str:
         return ""
     if path.is_dir():
         return path.name
-    for suffix in SUFFIXES:
+    for suffix in (*SUFFIXES, *OTHERS):
         if path.name.lower().endswith(suffix):
             return path.name[: -len(suffix)]
     return ""
@@ -119,23 +144,31 @@ def take(source: Path, steps: Sequence[Step]) -> Taken:
     wanted = {
         f"{step.name}/{name}" for step in steps for name in (*step.files, *step.given)
     }
+    if source.name.lower().endswith(OTHERS) and not _known(source):
+        raise Refused(f"it is a {source.suffix}: hand in a folder, zip or tar")
     taken = Taken()
-    depths: dict[str, int] = {}
     loose = Loose(steps, wanted)
-    try:
-        for count, entry in enumerate(_entries(source), 1):
-            if count > ENTRIES:
-                raise Refused(f"it has more than {ENTRIES} files")
-            if not loose.take(entry):
-                _take(entry, wanted, taken, depths)
-    except (*BROKEN, EOFError) as exc:
-        raise Refused(f"it cannot be unpacked: {exc or type(exc).__name__}") from None
-    except (NotImplementedError, RuntimeError) as exc:  # methods, passwords
-        raise Refused(f"it cannot be unpacked: {exc}") from None
-    except OSError as exc:
-        raise Refused(f"it cannot be read: {exc.strerror or exc}") from None
+    for entry in _counted(entries(source)):
+        if not entry.folder and entry.parts and not loose.take(entry):
+            taken.consider(entry, wanted)
     loose.add_to(taken)
+    taken.shorten()
     return taken
+
+
+def _known(source: Path) -> bool:
+    return source.is_dir() or source.name.lower().endswith(SUFFIXES)
+
+
+def _counted(found: Iterator[Entry]) -> Iterator[Entry]:
+    """Yield the entries that somebody may have written; refuse too many."""
+    looked_at = 0
+    for count, entry in enumerate(found, 1):
+        looked_at += not entry.by_tool
+        if looked_at > ENTRIES or count > ALL_ENTRIES:
+            raise Refused(f"it has more than {min(looked_at, count) - 1} files")
+        if not entry.by_tool:
+            yield entry
 
 
 class Loose:
@@ -149,21 +182,20 @@ class Loose:
         self._wanted = wanted
         self._some_in_place = False
         self._taken = Taken()
-        self._depths: dict[str, int] = {}
 
     def take(self, entry: Entry) -> bool:
         """Take a file whose step is clear without a folder; tell whether it is one."""
-        parts = PurePosixPath(entry.path.replace("\\", "/")).parts
+        parts = entry.parts
         if any(re.match(r"\d\d_\w", part) for part in parts[:-1]):
             self._some_in_place = True
-        if len(parts) not in (1, 2) or self._some_in_place or entry.file is None:
+        if len(parts) not in (1, 2) or self._some_in_place or entry.open is None:
             return False
         *above, name = parts
         if ".." in above or above == ["/"] or name not in self._names:
             return False
         if home := self._homes.get(name):
             path = "/".join((*above, home, name))
-            _take(replace(entry, path=path), self._wanted, self._taken, self._depths)
+            self._taken.consider(replace(entry, path=path), self._wanted)
             what = f"{name} lies in no folder of a step; taken for {home}"
         else:
             what = f"left aside: {name} lies in no folder of a step, so whose is it?"
@@ -178,133 +210,34 @@ class Loose:
             taken.newest = taken.newest or self._taken.newest
 
 
-def _take(entry: Entry, wanted: set[str], taken: Taken, depths: dict[str, int]) -> None:
-    parts = PurePosixPath(entry.path.replace("\\", "/")).parts
-    name = "/".join(parts[-2:])
-    if ".." in parts or (parts and parts[0] == "/"):
-        taken.remarks.append(
-            f"left aside: {_shown(entry.path)} leads out of its folder"
-        )
-    elif entry.file is None:
-        if name in wanted or len(parts) < DEPTH:
-            taken.remarks.append(f"left aside: {_shown(entry.path)} is {entry.kind}")
-    elif parts[-1] in HOOKS or parts[-1].endswith(".pth"):
-        taken.remarks.append(
-            f"left aside: {_shown(entry.path)}, which is not asked for"
-        )
-    elif name in wanted and len(parts) <= depths.get(name, DEPTH):
-        data = entry.file.read(FILE + 1)
-        if len(data) > FILE:
-            raise Refused(f"{_shown(entry.path)} is larger than {FILE // MB} MB")
-        depths[name] = len(parts) - 1
-        taken.files[name] = data
-        if entry.changed is not None:
-            taken.newest = max(taken.newest or 0.0, entry.changed)
+def _is_hook(entry: Entry) -> bool:
+    """Tell whether pytest or Python would take it for its own, and it is not ours."""
+    name = entry.parts[-1]
+    if name in HANDED_OUT and (_read(entry) or b"").split() in _handed_out():
+        return False
+    return name in HOOKS or name.endswith(".pth") or bool(PACKAGES & {*entry.parts})
+
+
+def _read(entry: Entry) -> bytes | None:
+    """Return what is in it, at most a byte too much; None if it cannot be read."""
+    assert entry.open
+    try:
+        with entry.open() as file:
+            return file.read(FILE + 1)
+    except Refused:
+        raise
+    except Exception:  # an archive may be broken in more ways than we know
+        return None
+
+
+@cache
+def _handed_out() -> list[list[bytes]]:
+    """Return the words of the files that are ours, wherever they lie."""
+    paths = [KIT / name for name in HANDED_OUT]
+    ours = [path.read_bytes() for path in paths if path.is_file()]
+    return [data.split() for data in (*ours, settings_of_pytest())]
 
 
 def _shown(path: str) -> str:
     text = path if path.isprintable() else repr(path)
     return text if len(text) <= 80 else f"{text[:77]}..."
-
-
-# ---------------------------------------------------------------- where they come from
-
-
-def _entries(source: Path) -> Iterator[Entry]:
-    if source.is_dir():
-        return _in_folder(source)
-    if source.stat().st_size > ARCHIVE:
-        raise Refused(f"it is larger than {ARCHIVE // MB} MB")
-    return _in_zip(source) if zipfile.is_zipfile(source) else _in_tar(source)
-
-
-def _in_folder(source: Path) -> Iterator[Entry]:
-    """Walk without following links, also if the folder itself is one."""
-    if source.is_symlink():
-        raise Refused("it is a link")
-    for root, folders, files in os.walk(source):
-        inside = Path(root).relative_to(source)
-        if len(inside.parts) >= DEPTH:
-            folders.clear()
-        links = [name for name in folders if (Path(root) / name).is_symlink()]
-        for name in sorted([*files, *links]):
-            path, shown = Path(root) / name, (inside / name).as_posix()
-            status = path.lstat()
-            if not stat.S_ISREG(status.st_mode):
-                yield Entry(shown, None, _kind(status.st_mode))
-                continue
-            # Not following: it may have become a link, or a pipe, in between.
-            flags = (
-                os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-            )
-            with os.fdopen(
-                os.open(path, flags | getattr(os, "O_NONBLOCK", 0)), "rb"
-            ) as f:
-                yield Entry(shown, f, changed=status.st_mtime)
-
-
-def _kind(mode: int) -> str:
-    return "a link" if stat.S_ISLNK(mode) else "no regular file"
-
-
-def _in_zip(source: Path) -> Iterator[Entry]:
-    with zipfile.ZipFile(source) as archive:
-        for info in archive.infolist():
-            if info.is_dir():
-                continue
-            mode = info.external_attr >> 16
-            if stat.S_ISLNK(mode):
-                yield Entry(info.filename, None)
-                continue
-            with archive.open(info) as file:
-                yield Entry(info.filename, file, changed=_zip_time(info))
-
-
-def _zip_time(info: zipfile.ZipInfo) -> float | None:
-    try:
-        return time.mktime((*info.date_time, 0, 0, -1))
-    except (OverflowError, ValueError):
-        return None
-
-
-class _Limited:
-    """A file that ends with an error when too much was read from it."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self._left = UNPACKED
-
-    def read(self, size: int = -1) -> bytes:
-        data = self._file.read(size if 0 <= size < 1 << 20 else 1 << 20)
-        self._left -= len(data)
-        if self._left < 0:
-            raise Refused(f"unpacked it is larger than {UNPACKED // MB} MB")
-        return data
-
-
-def _in_tar(source: Path) -> Iterator[Entry]:
-    with _unpacked(source) as plain:
-        archive = tarfile.open(fileobj=_Limited(plain), mode="r|")  # type: ignore[call-overload]  # noqa: SIM115
-        with archive:
-            for member in archive:
-                if member.isdir():
-                    continue
-                file = archive.extractfile(member) if member.isreg() else None
-                kind = (
-                    "a link" if member.issym() or member.islnk() else "no regular file"
-                )
-                yield Entry(member.name, file, kind, float(member.mtime))
-
-
-def _unpacked(source: Path) -> IO[bytes]:
-    with source.open("rb") as file:
-        magic = file.read(6)
-    opened: Any = source.open
-    if magic.startswith(b"\x1f\x8b"):
-        opened = partial(gzip.open, source)
-    if magic.startswith(b"BZh"):
-        opened = partial(bz2.open, source)
-    if magic.startswith(b"\xfd7zXZ"):
-        opened = partial(lzma.open, source)
-    unpacked: IO[bytes] = opened("rb")
-    return unpacked

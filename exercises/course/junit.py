@@ -14,7 +14,7 @@ from course.analysis import Class
 from course.results import Outcome, Result
 from course.scoring import Grade, StepGrade
 from course.telling import at_home, number, of_test
-from grading.report import story_text
+from grading.report import story_text, summary
 
 LONGEST = 4_000  # characters of one report; the students' pages have all of it
 LINE = 300  # characters of a message
@@ -70,7 +70,8 @@ def _case(suite: Element, step: StepGrade, test: Outcome) -> None:
     if not tag:
         return
     said = of_test(test) if test.verdict == results.FLAKY else ""
-    message = _plain(": ".join(filter(None, [said, test.reason])))[:LINE]
+    reason = " ".join(summary(test.story).split()) if test.story else test.reason
+    message = _plain(": ".join(filter(None, [said, reason])))[:LINE]
     verdict = SubElement(case, tag, message=message, type=test.verdict)
     if test.story:
         verdict.text = _capped(_plain(story_text(at_home(test.story))))

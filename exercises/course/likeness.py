@@ -2,7 +2,10 @@
 
 Two programs are compared as Python sees them, with names, comments, docstrings, words
 and the order of definitions left out. What the student was given (the starter) does not
-count, and short things do not: anybody may write the same three lines.
+count, and short things do not: anybody may write the same three lines. Nor does it help
+to put in what is of no use: it counts, too, how much of ours a program holds.
+
+What is read here was written by strangers, and Python may die of it: see `comparing`.
 
 Where a student may look, our programs must not lie: there only fingerprints of them do,
 see `fingerprints`.
@@ -14,7 +17,7 @@ import hashlib
 import itertools
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -29,11 +32,16 @@ ENOUGH = 60  # nodes of the syntax tree of their own; with fewer, it may be an a
 LEAST = 30  # with fewer, likeness means nothing
 MOST = 0.9  # of them that may be the solution's: above, it is the kit's own work
 OF_REFERENCE = 0.6  # the reference goes far beyond a step: this much is no accident
+LEAST_OF_REFERENCE = 250  # nodes; many short statements are in all programs
+PART = 0.15  # of the reference that may be in a program; others share 0.01 with it
+LONG = 80  # nodes of a solution; nobody writes nearly all of a longer one by accident
 
 REFERENCE = "reference"
 SOLUTION = "solution"
 PERHAPS = "perhaps"  # the solution; but so short that it may be an accident
+UNKNOWN = "unknown"  # it cannot be compared
 
+LONGEST_PATH = 200  # characters
 # What a program has no reason to name, as parts of a path.
 OURS = (("tests", "solutions"), ("server", "mchat.py"), ("exercises", "grading"))
 
@@ -43,7 +51,7 @@ class Likeness:
     """What somebody should look at, in a line; and which of ours it is like."""
 
     what: str
-    kin: str  # one of the three above
+    kin: str  # one of the four above
 
 
 def likeness(step: Step, files: Mapping[str, bytes]) -> Likeness | None:
@@ -55,18 +63,29 @@ def likeness(step: Step, files: Mapping[str, bytes]) -> Likeness | None:
     if named := next(_named(files.values()), ""):
         what = f"it names files of the kit that are not its own: {named!r}"
         return Likeness(what, REFERENCE)
-    own = _pieces_of(files.values()) - _starter(step)
+    own = _own_pieces(step, list(files.values()))
     size = _size(own)
     if size < LEAST:
         return None
-    if _size(own & _reference()) >= OF_REFERENCE * size and size >= ENOUGH:
+    if _is_reference(own, size):
         return Likeness("it is the reference server, in a disguise", REFERENCE)
-    if _size(own & _solution(step)) >= MOST * size:
+    if _is_solution(own, size, _solution(step)):
         if _text(step, files) == _solution_text(step):
             return Likeness("it is the kit's own solution, word for word", SOLUTION)
         kin = SOLUTION if size >= ENOUGH else PERHAPS
         return Likeness("it is the kit's own solution, in a disguise", kin)
     return None
+
+
+def _is_reference(own: "Pieces", size: int) -> bool:
+    common = _size(own & _reference())
+    much = common >= OF_REFERENCE * size and common >= LEAST_OF_REFERENCE
+    return much or common >= max(LEAST_OF_REFERENCE, PART * _size(_reference()))
+
+
+def _is_solution(own: "Pieces", size: int, ours: "Pieces") -> bool:
+    common, whole = _size(own & ours), _size(ours)
+    return common >= MOST * size or (whole >= LONG and common >= MOST * whole)
 
 
 def _text(step: Step, files: Mapping[str, bytes]) -> str:
@@ -76,14 +95,40 @@ def _text(step: Step, files: Mapping[str, bytes]) -> str:
 
 
 def _named(sources: Iterable[bytes]) -> Iterator[str]:
+    """Yield what names our files, in one word or in several that follow each other."""
     for tree in _trees(sources):
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                parts = tuple(node.value.replace("\\", "/").split("/"))
-                pairs = set(itertools.pairwise(parts))
-                if pairs & set(OURS) and len(node.value) < 200:
-                    yield node.value
+        for statement in ast.walk(tree):
+            if isinstance(statement, ast.stmt) and not _says_nothing(statement):
+                path = "/".join(_words(statement)).replace("\\", "/")
+                pairs = set(itertools.pairwise(path.split("/")))
+                if found := [pair for pair in OURS if pair in pairs]:
+                    yield "/".join(found[0])
 
+
+def _words(statement: ast.stmt) -> list[str]:
+    """Return the short strings of a statement, without inner ones, as they stand."""
+    found = [
+        node
+        for node in _expressions(statement)
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and len(node.value) < LONGEST_PATH
+    ]
+    found.sort(key=lambda node: (node.lineno, node.col_offset))
+    return [str(node.value) for node in found]
+
+
+def _expressions(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield the nodes of a statement, without inner statements, from left to right."""
+    waiting = [node]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        children = list(ast.iter_child_nodes(node))
+        waiting += [child for child in children[::-1] if not isinstance(child, _OTHER)]
+
+
+_OTHER = (ast.stmt, ast.expr_context, ast.alias)
 
 Pieces = Counter[tuple[int, int]]  # size and hash of a piece of a program
 
@@ -92,17 +137,19 @@ def _size(pieces: Pieces) -> int:
     return sum(size * count for (size, _), count in pieces.items())
 
 
-@cache
-def _starter(step: Step) -> Pieces:
+def _own_pieces(step: Step, sources: Sequence[bytes]) -> Pieces:
+    """Return the pieces of a program without those of the step's starter."""
     folder = STARTERS / step.name
-    return _pieces_of((folder / name).read_bytes() for name in step.files)
+    starter = [(folder / name).read_bytes() for name in step.files]
+    names = _names(sources)
+    return _pieces_of(sources, names) - _pieces_of(starter, names)
 
 
 @cache
 def _solution(step: Step) -> Pieces:
     if not SOLUTIONS.is_dir():
         return _from_json(_known()["solutions"].get(step.name, []))
-    return _pieces_of(_solution_files(step).values())
+    return _own_pieces(step, list(_solution_files(step).values()))
 
 
 def _solution_text(step: Step) -> str:
@@ -122,7 +169,8 @@ def _solution_files(step: Step) -> dict[str, bytes]:
 def _reference() -> Pieces:
     if not SERVER.is_dir():
         return _from_json(_known()["reference"])
-    return _pieces_of(path.read_bytes() for path in sorted(SERVER.glob("*.py")))
+    sources = [path.read_bytes() for path in sorted(SERVER.glob("*.py"))]
+    return _pieces_of(sources, _names(sources))
 
 
 # -------------------------------------------------------------------- fingerprints
@@ -158,10 +206,11 @@ def _from_json(rows: Iterable[tuple[int, int, int]]) -> Pieces:
 # -------------------------------------------------------------------------- pieces
 
 
-def _pieces_of(sources: Iterable[bytes]) -> Pieces:
+def _pieces_of(sources: Iterable[bytes], names: Set[str]) -> Pieces:
+    """Return the pieces of a program in which `names` say nothing."""
     found: Pieces = Counter()
     for tree in _trees(sources):
-        found.update(_pieces(tree))
+        found.update(_pieces(tree, names))
     return found
 
 
@@ -171,11 +220,25 @@ def _trees(sources: Iterable[bytes]) -> Iterator[ast.AST]:
             yield ast.parse(source)
 
 
-def _pieces(tree: ast.AST) -> Iterator[tuple[int, int]]:
+def _names(sources: Iterable[bytes]) -> Set[str]:
+    """Return the names of functions and attributes that a program has chosen itself."""
+    found: set[str] = set()
+    for tree in _trees(sources):
+        for node in ast.walk(tree):
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                found.add(node.name)
+            elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+                found.add(node.attr)
+            elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+                found.add(node.target.id)
+    return found
+
+
+def _pieces(tree: ast.AST, names: Set[str]) -> Iterator[tuple[int, int]]:
     """Yield each statement of a program that holds no other, and each header."""
     for node in ast.walk(tree):
         if isinstance(node, ast.stmt) and not _says_nothing(node):
-            shape = list(_shape(node))
+            shape = list(_shape(node, names))
             digest = hashlib.blake2b(" ".join(shape).encode(), digest_size=8).digest()
             yield len(shape), int.from_bytes(digest, "big")
 
@@ -185,11 +248,10 @@ def _says_nothing(node: ast.stmt) -> bool:
     return constant or isinstance(node, (ast.Import, ast.ImportFrom, ast.Pass))
 
 
-def _shape(node: ast.AST) -> Iterator[str]:
+def _shape(statement: ast.stmt, names: Set[str]) -> Iterator[str]:
     """Yield what is left of a statement without names, words and inner statements."""
-    yield type(node).__name__
-    if isinstance(node, ast.Attribute):  # recv, append: what is done, not to whom
-        yield node.attr
-    for child in ast.iter_child_nodes(node):
-        if not isinstance(child, (ast.stmt, ast.expr_context, ast.alias)):
-            yield from _shape(child)
+    for node in _expressions(statement):
+        yield type(node).__name__
+        # recv, append: what is done, not to whom.
+        if isinstance(node, ast.Attribute) and node.attr not in names:
+            yield node.attr

@@ -6,26 +6,27 @@ grades.csv, items.csv, flags.csv, class.json, junit.xml
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from course import analysis, sheets
-from course.analysis import Class, Summary
-from course.class_page import Alike, class_page
+from course.analysis import Class
+from course.class_page import Alike, Findings, class_page
 from course.junit import junit
-from course.nearest import known, nearest
-from course.results import Result
+from course.nearest import Known, known, nearest
+from course.results import Outcome, Result, StepOutcome
 from course.results import write as write_file
-from course.scoring import Grade
+from course.scoring import Grade, StepGrade
 from course.settings import Settings
 from course.student_page import student_page
-from course.telling import Flag, flags, page_names, status
+from course.telling import KINDS, Flag, flags, page_names, status
 from grading import facts as json
 
 FORMAT = 1  # of class.json
 STUDENTS = "students"
+MARK = b'content="python exercises grade"'  # in the head of a student's page
 
 
 def write(
@@ -45,9 +46,9 @@ def write(
 
 
 def _remove_others(folder: Path, ours: set[str]) -> None:
-    """Remove pages of an earlier report whose students are not in this one."""
+    """Remove our pages of an earlier report whose students are not in this one."""
     for path in folder.glob("*.html"):
-        if path.name not in ours:
+        if path.name not in ours and MARK in path.read_bytes()[:1000]:
             path.unlink()
 
 
@@ -55,21 +56,30 @@ def _of_class(
     graded: Class, settings: Settings, pages: dict[str, str]
 ) -> Iterator[tuple[str, str]]:
     """Yield names and contents of the files about all of them; the page is the last."""
-    facts = analysis.summary(graded)
-    alike = _alike(graded)
-    found = list(chain.from_iterable(flags(*pair) for pair in graded))
-    isolation = sorted({line for result, _ in graded for line in result.isolation})
+    found = Findings(
+        graded=graded,
+        facts=analysis.summary(graded),
+        alike=_alike(graded),
+        flags=_flags(graded),
+        pages=pages,
+        isolation=sorted({line for result, _ in graded for line in result.isolation}),
+    )
     yield "grades.csv", sheets.grades(graded)
     yield "items.csv", sheets.items(graded)
-    yield "flags.csv", sheets.flags(found, isolation)
+    yield "flags.csv", sheets.flags(found.flags, found.isolation)
     yield "junit.xml", junit(graded)
-    said = _as_data(graded, facts, alike, pages) | {"isolation": isolation}
-    yield "class.json", json.to_json({"title": settings.title} | said, indent=1)
-    yield "index.html", class_page(graded, facts, alike, found, settings, pages)
+    yield "class.json", json.to_json(_as_data(found, settings)) + "\n"
+    yield "index.html", class_page(found, settings)
+
+
+def _flags(graded: Class) -> list[Flag]:
+    """Return all flags: the gravest of all students first."""
+    found = chain.from_iterable(flags(*pair) for pair in graded)
+    return sorted(found, key=lambda flag: KINDS.index(flag.kind))
 
 
 def _alike(graded: Class) -> Alike:
-    """Return the nearest known programs of every step that fails; on whole kits only."""
+    """Return the nearest known programs of every step that fails."""
     programs = known()
     alike = {
         (result.student, step.step): nearest(step, programs)
@@ -83,28 +93,28 @@ def _alike(graded: Class) -> Alike:
 # ---------------------------------------------------------------------- for programs
 
 
-def _as_data(
-    graded: Class, facts: Summary, alike: Alike, pages: dict[str, str]
-) -> dict[str, Any]:
+def _as_data(found: Findings, settings: Settings) -> dict[str, Any]:
+    facts = found.facts
     return {
         "format": FORMAT,
+        "title": settings.title,
         "teach_again": [step.step for step in facts.teach_again()],
         "mean_percent": round(facts.mean, 2),
         "median_percent": round(facts.median, 2),
+        "isolation": found.isolation,
         "steps": [asdict(it) | {"stuck": it.stuck} for it in facts.steps],
         "tests": [
-            asdict(it) | {"share": it.share, "says": it.says} for it in facts.items
+            asdict(it) | {"share": round(it.share, 4), "says": it.says}
+            for it in facts.items
         ],
-        "students": [_student(*pair, alike, pages) for pair in graded],
+        "students": [_student(*pair, found) for pair in found.graded],
     }
 
 
-def _student(
-    result: Result, grade: Grade, alike: Alike, pages: dict[str, str]
-) -> dict[str, Any]:
+def _student(result: Result, grade: Grade, found: Findings) -> dict[str, Any]:
     return {
         "student": result.student,
-        "page": f"{STUDENTS}/{pages[result.student]}",
+        "page": f"{STUDENTS}/{found.pages[result.student]}",
         "status": status(result),
         "refused": result.refused,
         "submitted": result.submitted,
@@ -114,34 +124,31 @@ def _student(
         "remarks": list(result.remarks),
         "flags": [_flag(flag) for flag in flags(result, grade)],
         "steps": [
-            {
-                "step": step.step,
-                "points": points.points,
-                "of": points.of,
-                "handed_in": step.handed_in,
-                "untouched": step.untouched,
-                "copied": points.copied,
-                "late_days": points.late_days,
-                "note": step.note,
-                "like": [it.name for it in alike.get((result.student, step.step), [])],
-                "tests": [
-                    {
-                        "test": test.test,
-                        "verdict": test.verdict,
-                        "counts": test.test in points.counted,
-                        "points": test.points,
-                        "passes": test.passes,
-                        "runs": test.runs,
-                        "seconds": test.seconds,
-                        "reason": test.reason,
-                    }
-                    for test in step.tests
-                ],
-            }
+            _step(step, points, found.alike.get((result.student, step.step), []))
             for step, points in zip(result.steps, grade.steps, strict=True)
         ],
     }
 
 
+def _step(step: StepOutcome, grade: StepGrade, like: Sequence[Known]) -> dict[str, Any]:
+    return {
+        "step": step.step,
+        "points": grade.points,
+        "of": grade.of,
+        "handed_in": step.handed_in,
+        "untouched": step.untouched,
+        "copied": grade.copied,
+        "late_days": grade.late_days,
+        "note": step.note,
+        "like": [program.name for program in like],
+        "tests": [_test(test, test.test in grade.counted) for test in step.tests],
+    }
+
+
+def _test(test: Outcome, counts: bool) -> dict[str, Any]:
+    told = asdict(replace(test, story=None)) | {"counts": counts}
+    return {name: it for name, it in told.items() if name not in ("story", "shows")}
+
+
 def _flag(flag: Flag) -> dict[str, str]:
-    return {"step": flag.step, "what": flag.what}
+    return {"step": flag.step, "kind": flag.kind, "what": flag.what}

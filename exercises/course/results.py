@@ -4,6 +4,7 @@ It is data, and it is kept as JSON. Nothing in it was written by a student's pro
 the grading process saw it happen from outside.
 """
 
+import hashlib
 import os
 import tempfile
 from dataclasses import asdict, dataclass, field
@@ -80,22 +81,28 @@ class Result:
 
 
 def to_json(result: Result) -> str:
-    """Return it as JSON text."""
+    """Return it as JSON text, with a sum of all that is in it."""
     fields = {"format": FORMAT} | asdict(result)
-    return facts.to_json(fields, indent=1)
+    return facts.to_json(fields | {"sum": _sum(fields)}, indent=1)
+
+
+def _sum(fields: dict[str, Any]) -> str:
+    return hashlib.sha256(facts.to_json(fields).encode()).hexdigest()
 
 
 def from_json(text: str) -> Result:
-    """Undo `to_json`. Raise ValueError if it is not such a text."""
+    """Undo `to_json`. Raise ValueError if it is not such a text, or a damaged one."""
     try:
         fields = facts.from_json(text)
+        if fields.pop("sum") != _sum(fields):
+            raise ValueError("a damaged result")
         if fields.pop("format") != FORMAT:
             raise ValueError("a result of another version")
         fields["steps"] = tuple(_step(step) for step in fields["steps"])
         for name in ("remarks", "isolation"):
             fields[name] = tuple(fields[name])
         return Result(**fields)
-    except (TypeError, KeyError, AttributeError) as exc:
+    except (TypeError, KeyError, AttributeError, RecursionError) as exc:
         raise ValueError(f"not a result: {exc!r}") from None
 
 

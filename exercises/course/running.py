@@ -6,20 +6,24 @@ lost if it dies. The verdicts start from the manifest: what was not reported, is
 """
 
 import contextlib
+import hashlib
 import os
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from course import results
 from course.results import Outcome, StepOutcome
 from grading import confinement, facts
 from grading.deadlines import patient
+from grading.diagnosis import diagnose
 from grading.manifest import Expected, expected_tests
+from grading.orphans import ORPHANAGE
 from grading.places import KIT
 from grading.processes import Family
 from grading.steps import Step
@@ -30,7 +34,25 @@ START = patient(60.0)  # and for all that is before and after
 
 Facts = dict[str, Any]
 
+TOO_LONG = "Timeout ("  # begins what pytest-timeout says
+
 _running: set["subprocess.Popen[bytes]"] = set()  # changed in one step each, so no lock
+
+
+class Stopped(Exception):
+    """Grading was told to stop."""
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """Where one submission is graded."""
+
+    submission: Path  # the files of the student, laid out like exercises/
+    temporary: Path | None = None  # the folder for all that does not stay
+    stop: threading.Event = field(default_factory=threading.Event)  # start nothing more
+
+
+_places: set[Place] = set()  # where grading goes on
 
 
 @dataclass(frozen=True)
@@ -41,31 +63,27 @@ class Run:
     died: str = ""  # how it ended, if not in good order
 
 
-def grade_step(
-    step: Step, submission: Path, repeats: int, spoilt: Sequence[str] = ()
-) -> StepOutcome:
-    """Grade one step of what lies in `submission`; repeat what fails.
+def grade_steps(steps: Sequence[Step], place: Place, repeats: int) -> list[StepOutcome]:
+    """Grade steps of what lies in `place`; repeat what fails, see `_repeat`.
 
-    Each repetition is a new process with other words and other chances. It goes on
-    until something else comes out, `repeats` times at most; and not at all if no test
-    passes: that is no matter of chance.
+    Each repetition is a new process with other words and other chances. There is none
+    if no test of a step passes: that is no matter of chance.
     """
-    return grade_steps([step], submission, repeats)[0]
+    if not steps:
+        return []  # pytest without words would take all that it finds
+    _places.add(place)
+    try:
+        first = run(steps, place)
+        return [_outcome(step, place, repeats, first[step.name]) for step in steps]
+    finally:
+        _places.discard(place)
 
 
-def grade_steps(
-    steps: Sequence[Step], submission: Path, repeats: int
-) -> list[StepOutcome]:
-    """Do that for several steps."""
-    first = run(steps, submission)
-    return [_outcome(step, submission, repeats, first[step.name]) for step in steps]
-
-
-def _outcome(step: Step, submission: Path, repeats: int, first: Run) -> StepOutcome:
+def _outcome(step: Step, place: Place, repeats: int, first: Run) -> StepOutcome:
     manifest = expected_tests(step)
     verdicts = {test.test: _verdict(test, first) for test in manifest}
     if any(it.verdict == results.PASSED for it in verdicts.values()):
-        _repeat(step, submission, repeats, verdicts)
+        _repeat(step, place, repeats, verdicts)
     missing = {f["missing"] for f in first.facts.values() if f["missing"]}
     note = f"{', '.join(sorted(missing))} is missing" if missing else first.died
     return StepOutcome(
@@ -74,9 +92,9 @@ def _outcome(step: Step, submission: Path, repeats: int, first: Run) -> StepOutc
 
 
 def _repeat(
-    step: Step, submission: Path, repeats: int, verdicts: dict[str, Outcome]
+    step: Step, place: Place, repeats: int, verdicts: dict[str, Outcome]
 ) -> None:
-    """Run the tests that failed again and again, until they pass: then they are flaky.
+    """Run the tests that failed again; what passes then is flaky.
 
     A first repetition tells nearly always; what passes there is repeated to the end,
     to say how often it does.
@@ -85,7 +103,7 @@ def _repeat(
     for number in range(1, repeats + 1):
         if not doubtful:
             return
-        again = run([step], submission, doubtful, seed=number)[step.name]
+        again = run([step], place, doubtful, number)[step.name]
         for test in doubtful:
             passed = bool(again.facts.get(test, {}).get("earned"))
             verdicts[test] = _counted(verdicts[test], passed)
@@ -123,31 +141,84 @@ def _verdict(expected: Expected, run: Run) -> Outcome:
     if found["missing"]:
         return replace(outcome, reason=found["error"])
     story = Story.from_dict(found["story"]) if "story" in found else None
+    too_long = found["error"].startswith(TOO_LONG)
     return replace(
         outcome,
-        verdict=results.FAILED if story else results.ERROR,
+        verdict=results.FAILED if story or too_long else results.ERROR,
         runs=1,
-        reason=found["error"].partition("\n")[0],
+        reason=_reason(found["error"], story),
         seconds=seconds,
         story=story,
     )
+
+
+def _reason(error: str, story: Story | None) -> str:
+    """Return why a test failed, in a line."""
+    if story:
+        expectation = f"{story.who} expected {story.expected}, but got {story.got}"
+        return next(iter(diagnose(story)), expectation)
+    if error.startswith(TOO_LONG):
+        return (
+            "the program kept the test waiting until it was stopped: it took too long"
+        )
+    return error.partition("\n")[0]
 
 
 # --------------------------------------------------------------------- the process
 
 
 def run(
-    steps: Sequence[Step], submission: Path, tests: Sequence[str] = (), seed: int = 0
+    steps: Sequence[Step], place: Place, tests: Sequence[str] = (), number: int = 0
 ) -> dict[str, Run]:
-    """Grade `steps`, or of the only one `tests`, in a new process; wait for its end."""
-    with tempfile.TemporaryDirectory(prefix="facts-") as folder:
-        path = Path(folder) / "facts"
-        died = _grade(_command(steps, submission, tests, path), seed, _time(steps))
-        found = list(_read(path))
+    """Grade `steps`, or of the only one `tests`, in a new process; wait for its end.
+
+    Each `number` stands for other words and other chances. Raise Stopped if nothing
+    is to be started any more.
+    """
+    with tempfile.TemporaryDirectory(prefix="facts-", dir=place.temporary) as folder:
+        with _nameless(folder) as file:
+            path = f"/dev/fd/{file.fileno()}" if os.name == "posix" else file.name
+            command = _command(steps, place.submission, tests, path)
+            env = {"GRADING_SEED": f"{_digest(place.submission)} {number}"}
+            if place.temporary:
+                env |= dict.fromkeys(TEMPORARY, os.fspath(place.temporary))
+            died = _grade(command, env, file.fileno(), _time(steps), place.stop)
+            file.seek(0)
+            found = list(_read(file))
     return {
         step.name: Run({f["test"]: f for f in found if f["step"] == step.name}, died)
         for step in steps
     }
+
+
+TEMPORARY = ("TMPDIR", "TEMP", "TMP")  # what says where temporary files belong
+
+
+def _nameless(folder: str) -> IO[bytes]:
+    """Return a new file for the verdicts. Where it can be, it has no name.
+
+    So nobody but the grading process can write to it: a program that runs without
+    walls would have to look into that process, which `orphans` forbids.
+    """
+    return tempfile.TemporaryFile(dir=folder) if os.name == "posix" else _named(folder)
+
+
+def _named(folder: str) -> IO[bytes]:
+    return Path(folder, "facts").open("w+b")
+
+
+def _digest(submission: Path) -> str:
+    """Return what no file of the submission can contain: a number that it decides.
+
+    From that come the words that people say in the tests. So they are the same
+    whenever this is graded, but a program cannot know them by heart.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(submission.rglob("*")):
+        if path.is_file():
+            digest.update(path.relative_to(submission).as_posix().encode() + b"\0")
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
 
 
 def _time(steps: Sequence[Step]) -> float:
@@ -155,66 +226,104 @@ def _time(steps: Sequence[Step]) -> float:
 
 
 def _command(
-    steps: Sequence[Step], submission: Path, tests: Sequence[str], path: Path
+    steps: Sequence[Step], submission: Path, tests: Sequence[str], facts: str
 ) -> list[str]:
     what = [os.fspath(step.folder) for step in steps]
     if tests:
         what = [f"{steps[0].grader}::{test}" for test in tests]
+    walls = confinement.has_walls()
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     command += ["-p", "pytest_timeout", "-c", os.fspath(KIT / "pyproject.toml")]
     command += ["--rootdir", os.fspath(KIT), "--confcutdir", os.fspath(KIT)]
-    command += ["--confine", f"--submission={submission}", f"--facts={path}", *what]
-    return (
-        confinement.in_private_network(command) if confinement.has_walls() else command
-    )
+    command += ["-s", "--lifeline", "--confine", "--walls", "yes" if walls else "no"]
+    command += [f"--submission={submission}", f"--facts={facts}", *what]
+    return confinement.in_private_network(command) if walls else command
 
 
-def _grade(command: list[str], seed: int, timeout: float) -> str:
+def _grade(
+    command: list[str],
+    env: dict[str, str],
+    facts: int,
+    timeout: float,
+    stop: threading.Event,
+) -> str:
     """Run it; return how it died, if it did."""
     family = Family()
-    env = family.environment() | {
-        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
-        "GRADING_SEED": str(seed or ""),
-    }
-    process = subprocess.Popen(
-        command,
-        cwd=KIT,
-        env=env,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
+    with ORPHANAGE.starting() as started:
+        if stop.is_set():
+            raise Stopped
+        process = subprocess.Popen(
+            command,
+            cwd=KIT,
+            env=family.environment() | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"} | env,
+            stdin=subprocess.PIPE,  # its lifeline
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            pass_fds=(facts,) if os.name == "posix" else (),
+        )
+        started.add(process.pid)
     family.set_head(process.pid)
     _running.add(process)
     try:
-        output, _ = process.communicate(timeout=timeout)
-    except subprocess.TimeoutExpired:
-        return f"grading was stopped: it took more than {timeout:.0f} s"
+        return _ending(process, timeout)
     finally:
         known = family.descendants() if process.poll() is None else []
         process.kill()
         process.wait()
-        family.kill_descendants(known)
+        family.kill_descendants([*known, *ORPHANAGE.orphans()])
         _running.discard(process)
-        if process.stdout:
-            process.stdout.close()
+        for pipe in filter(None, (process.stdin, process.stdout)):
+            pipe.close()
+
+
+def _ending(process: "subprocess.Popen[bytes]", timeout: float) -> str:
+    """Wait for the end; return how it died, if it did."""
+    output = _Last(process)
+    try:
+        process.wait(timeout)
+    except subprocess.TimeoutExpired:
+        return f"grading was stopped: it took more than {timeout:.0f} s"
     if process.returncode in (0, 1):
         return ""
-    last = output.decode(errors="replace").strip().rpartition("\n")[2]
-    return f"grading ended early ({process.returncode}): {last}"
+    return f"grading ended early ({process.returncode}): {output.line()}"
+
+
+class _Last:
+    """Reads what a process prints, and remembers the end of it."""
+
+    MOST = 10_000  # bytes
+
+    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
+        assert process.stdout
+        self._pipe = process.stdout
+        self._last = b""
+        self._thread = threading.Thread(target=self._drain, name="grading output")
+        self._thread.daemon = True  # somebody else may hold the pipe
+        self._thread.start()
+
+    def _drain(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            while data := os.read(self._pipe.fileno(), 65_536):
+                self._last = (self._last + data)[-self.MOST :]
+
+    def line(self) -> str:
+        """Return the last line."""
+        self._thread.join(1.0)
+        return self._last.decode(errors="replace").strip().rpartition("\n")[2]
 
 
 def stop_all() -> None:
     """Kill every grading process, so that those who wait for one need not."""
+    for place in list(_places):
+        place.stop.set()
     for process in list(_running):
         process.kill()
 
 
-def _read(path: Path) -> Iterator[Facts]:
+def _read(file: IO[bytes]) -> Iterator[Facts]:
     """Yield what was found; a last line that was cut off does not count."""
-    if path.is_file():
-        for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
-            with contextlib.suppress(ValueError):
-                if line.endswith("\n"):
-                    yield facts.from_json(line)
+    for line in file:
+        with contextlib.suppress(ValueError):
+            if line.endswith(b"\n"):
+                yield facts.from_json(line.decode())

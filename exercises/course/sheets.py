@@ -6,6 +6,7 @@ Names come from files that students have named: such a cell gets an apostrophe.
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timezone
 
@@ -16,6 +17,8 @@ from course.scoring import Grade
 from course.telling import Flag, graded_steps, number, status
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+# What a terminal obeys; and NUL, which the csv module of Python 3.10 refuses.
+_CONTROL = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f]")
 MARKS = {
     results.PASSED: "1",
     results.FAILED: "0",
@@ -72,9 +75,9 @@ def _marks(result: Result) -> list[str]:
 
 def flags(all_flags: Iterable[Flag], isolation: Sequence[str]) -> str:
     """Return what somebody should look at, one thing a row."""
-    rows = [["student", "step", "what"]]
-    rows += [["(everybody)", "", sentence] for sentence in isolation]
-    rows += [[flag.student, flag.step, flag.what] for flag in all_flags]
+    rows = [["student", "step", "kind", "what"]]
+    rows += [["(everybody)", "", "isolation", sentence] for sentence in isolation]
+    rows += [[flag.student, flag.step, flag.kind, flag.what] for flag in all_flags]
     return _table(rows)
 
 
@@ -86,4 +89,5 @@ def _table(rows: Iterable[Sequence[str]]) -> str:
 
 def _safe(row: Iterable[str]) -> Iterator[str]:
     for cell in row:
-        yield f"'{cell}" if cell.startswith(FORMULA) else cell
+        plain = _CONTROL.sub("\N{REPLACEMENT CHARACTER}", cell)
+        yield f"'{plain}" if plain.startswith(FORMULA) else plain

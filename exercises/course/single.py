@@ -5,6 +5,7 @@ better one after each step.
 """
 
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
@@ -28,6 +29,7 @@ def graded(
     `source` is a folder or an archive, as `intake` takes it; or a folder that holds
     nothing but an archive.
     """
+    begun = time.monotonic()
     result = _result(student, steps, NOT_YET)
     yield result
     try:
@@ -42,7 +44,8 @@ def graded(
         outcomes = {step.step: step for step in result.steps}
         for outcome in _outcomes(Path(folder), steps, repeats):
             outcomes[outcome.step] = outcome
-            yield replace(result, steps=tuple(outcomes.values()))
+            seconds = round(time.monotonic() - begun, 1)
+            yield replace(result, steps=tuple(outcomes.values()), seconds=seconds)
 
 
 def _result(student: str, steps: Sequence[Step], why: str) -> Result:
@@ -65,7 +68,11 @@ def _only_archive(source: Path) -> Path | None:
 def _outcomes(
     source: Path, steps: Sequence[Step], repeats: int
 ) -> Iterator[StepOutcome]:
-    """Yield each step as soon as it is graded; several are at a time."""
+    """Yield each step as soon as it is graded; several are at a time.
+
+    If the grader itself fails with one, the others come first, and then its error.
+    """
+    broken: BaseException | None = None
     with (
         tempfile.TemporaryDirectory(prefix="results-") as kept,
         ThreadPoolExecutor(AT_A_TIME, "grading") as pool,
@@ -77,15 +84,24 @@ def _outcomes(
         try:
             for future in as_completed(futures):
                 if exc := future.exception():
-                    yield nothing(futures[future], f"the grader itself failed: {exc!r}")
+                    yield nothing(futures[future], "the grader itself failed")
+                    broken = exc
                 else:
                     yield future.result()
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             running.stop_all()
             raise
+    if broken:
+        raise broken
 
 
 def _graded(source: Path, step: Step, repeats: int, kept: Path) -> StepOutcome:
-    batch = Batch([(step.name, source)], [step], kept, repeats, jobs=1)
+    batch = Batch(
+        submissions=[(step.name, source)],
+        steps=[step],
+        kept=kept / step.name,
+        repeats=repeats,
+        jobs=1,
+    )
     return batch.grade(lambda result: None)[0].steps[0]

@@ -1,4 +1,4 @@
-"""How a result is put into words: for its student, and for whoever looks after it. Pure.
+"""How a result is put into words: for its student, and for the instructor. Pure.
 
 Names of students come from names of files: they may hold anything.
 """
@@ -20,28 +20,42 @@ RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)  # 
 _UNRULY = re.compile("[\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
+# What there may be to look at, the gravest first.
+KINDS = ("refused", "likeness", "error", "note", "flaky", "left aside")
+
+
 @dataclass(frozen=True)
 class Flag:
     """What somebody should look at, in a line."""
 
     student: str
     step: str  # "": it is about the whole submission
+    kind: str  # one of the words above
     what: str
 
 
-def flags(result: Result, grade: Grade) -> Iterator[Flag]:
-    """Yield all of a submission, what matters most first."""
+def flags(result: Result, grade: Grade) -> list[Flag]:
+    """Return all of a submission, the gravest first."""
+    found = [Flag(result.student, *flag) for flag in _flags(result, grade)]
+    return sorted(found, key=lambda flag: KINDS.index(flag.kind))
+
+
+def _flags(result: Result, grade: Grade) -> Iterator[tuple[str, str, str]]:
     if result.refused:
-        yield Flag(result.student, "", f"not taken in: {result.refused}")
-    steps = list(zip(result.steps, grade.steps, strict=True))
-    for outcome, step in steps:
-        marked = sorted(step.flags, key=lambda flag: flag != outcome.likeness)
-        yield from (Flag(result.student, step.step, flag) for flag in marked)
-    for outcome, step in steps:
+        yield "", "refused", f"not taken in: {result.refused}"
+    for outcome, step in zip(result.steps, grade.steps, strict=True):
         if outcome.handed_in and outcome.note:
-            yield Flag(result.student, step.step, outcome.note)
+            yield step.step, "note", outcome.note
+        for flag in step.flags:
+            yield step.step, _kind(flag, outcome), flag
     for remark in result.remarks:
-        yield Flag(result.student, "", remark)
+        yield "", "left aside", remark
+
+
+def _kind(flag: str, outcome: StepOutcome) -> str:
+    if flag == outcome.likeness:
+        return "likeness"
+    return "flaky" if flag.startswith("flaky") else "error"
 
 
 def status(result: Result) -> str:

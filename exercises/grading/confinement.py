@@ -15,10 +15,12 @@ import os
 import select
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -26,16 +28,41 @@ import psutil
 
 from grading import limits
 from grading.deadlines import EXIT, READY
-from grading.processes import Family, offspring
+from grading.orphans import ORPHANAGE
+from grading.processes import MARK, Family, offspring
 from grading.spawning import Process, spawn
 
 HERE = Path(__file__).resolve().parent
+KIT = HERE.parent.parent
 TEMPORARY = "/tmp"
 STATUS = "GRADING_STATUS"  # names the pipe for what the launcher says as process 1
 PUBLIC = ("/usr", "/bin", "/lib", "/lib32", "/lib64", "/libx32", "/sbin")
-SETTINGS = ("/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d")
+LIBRARIES = ("/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d")
+NAMES = ("/etc/hosts", "/etc/nsswitch.conf")  # what "localhost" means
 # What a program needs of our environment to be itself, on some system or other.
 NEEDED = ("PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR", "LANG", "LC_ALL", "PREFIX")
+
+
+@dataclass
+class Usage:
+    """What a program and all that it has started take, together."""
+
+    processes: int = 0
+    threads: int = 0
+    memory: int = 0  # bytes
+    entries: int = 0  # files and folders that it has made
+
+    def excess(self) -> str:
+        """Return what is more than it may have, "" if nothing is."""
+        if self.processes > limits.PROCESSES:
+            return f"more than {limits.PROCESSES} processes"
+        if self.threads > limits.THREADS:
+            return f"more than {limits.THREADS} threads"
+        if self.memory > limits.MEMORY:
+            return f"more than {limits.MEMORY // limits.MB} MB of memory"
+        if self.entries > limits.ENTRIES:
+            return f"more than {limits.ENTRIES} files"
+        return ""
 
 
 class Confined(Family):
@@ -44,29 +71,38 @@ class Confined(Family):
     confined = True
     limits = limits.TO_SET if os.name == "posix" else "-"
 
+    def spawn(self, command: Sequence[str], cwd: str | os.PathLike[str]) -> Process:
+        """Start it."""
+        with ORPHANAGE.starting() as started:
+            process = super().spawn(command, cwd)
+            started.add(process.pid)
+        return process
+
     def environment(self) -> dict[str, str]:
-        """Return what a program may know of ours, and the mark."""
+        """Return what a program may know of ours, and the marks."""
         ours = super().environment()
-        mark = ours.keys() - os.environ.keys()
-        return {name: ours[name] for name in (*NEEDED, *mark) if name in ours}
+        marks = [name for name in ours if name.startswith(MARK)]
+        return {name: ours[name] for name in (*NEEDED, *marks) if name in ours}
 
     def excess(self) -> str:
         """Return what is more than it may have, "" if nothing is."""
-        processes = memory = 0
-        for size in self._sizes():
-            processes += 1
-            memory += size
-        if processes > limits.PROCESSES:
-            return f"more than {limits.PROCESSES} processes"
-        if memory > limits.MEMORY:
-            return f"more than {limits.MEMORY // limits.MB} MB of memory"
-        return ""
+        return self._usage().excess()
 
-    def _sizes(self) -> Iterator[int]:
-        """Yield the resident bytes of each living process."""
+    def descendants(self) -> list[psutil.Process]:
+        """Return the living processes that come from the program, without itself.
+
+        Also those that have wiped their mark and lost their parents.
+        """
+        return [*{*super().descendants(), *ORPHANAGE.orphans()}]
+
+    def _usage(self) -> Usage:
+        usage = Usage()
         for process in [*filter(None, [self._head]), *self.descendants()]:
-            with contextlib.suppress(psutil.Error):
-                yield process.memory_info().rss
+            with contextlib.suppress(psutil.Error), process.oneshot():
+                usage.processes += 1
+                usage.threads += process.num_threads()
+                usage.memory += process.memory_info().rss
+        return usage
 
 
 class Walled(Confined):
@@ -77,6 +113,7 @@ class Walled(Confined):
         super().__init__()
         self._walls: subprocess.Popen[bytes] | None = None
         self._first: psutil.Process | None = None  # process 1 in there
+        self._writable = ["/dev/shm", TEMPORARY]
 
     def environment(self) -> dict[str, str]:
         """Return nothing of ours."""
@@ -88,6 +125,7 @@ class Walled(Confined):
 
     def spawn(self, command: Sequence[str], cwd: str | os.PathLike[str]) -> Process:
         """Start it; raise RuntimeError if bubblewrap cannot do what it should."""
+        self._writable.append(os.fspath(cwd))
         readable, writable = os.pipe()
         try:
             walls = spawn(
@@ -123,16 +161,42 @@ class Walled(Confined):
             self._walls.wait(EXIT)
             psutil.wait_procs(known, EXIT)
 
-    def _sizes(self) -> Iterator[int]:
+    def _usage(self) -> Usage:
         """Look through its own /proc: there are few processes in it."""
+        usage = Usage()
         if self._first is None:
-            return
-        proc = f"/proc/{self._first.pid}/root/proc"
+            return usage
+        root = f"/proc/{self._first.pid}/root"
+        unnamed: dict[int, int] = {}  # files without a name, by number: their bytes
         with contextlib.suppress(OSError):
-            numbers = [name for name in os.listdir(proc) if name.isdigit()]  # noqa: PTH208
-            for number in numbers[1:]:  # process 1 is ours
-                with contextlib.suppress(OSError), open(f"{proc}/{number}/statm") as it:  # noqa: PTH123
-                    yield int(it.read().split()[1]) * _PAGE
+            usage.entries = sum(_entries(f"{root}{path}") for path in self._writable)
+            for number in os.listdir(f"{root}/proc"):  # noqa: PTH208
+                if number.isdigit() and number != "1":  # process 1 is ours
+                    _add_process(f"{root}/proc/{number}", usage, unnamed)
+        usage.memory += sum(unnamed.values())
+        return usage
+
+
+def _add_process(proc: str, usage: Usage, unnamed: dict[int, int]) -> None:
+    """Add what one process takes; it may end meanwhile. See proc_pid_stat(5)."""
+    with contextlib.suppress(OSError):
+        with open(f"{proc}/stat", "rb") as file:  # noqa: PTH123
+            fields = file.read().rpartition(b")")[2].split()
+        usage.processes += 1
+        usage.threads += int(fields[17])
+        usage.memory += int(fields[21]) * _PAGE
+        # Memory that lies in files without a name (memfd_create(2)) is nobody's.
+        for number in os.listdir(f"{proc}/fd"):  # noqa: PTH208
+            with contextlib.suppress(OSError):
+                status = os.stat(f"{proc}/fd/{number}")  # noqa: PTH116
+                if stat.S_ISREG(status.st_mode) and not status.st_nlink:
+                    unnamed[status.st_ino] = status.st_blocks * 512
+
+
+def _entries(path: str) -> int:
+    """Return how many files and folders there are in a file system of its own."""
+    there = os.statvfs(path)
+    return there.f_files - there.f_ffree
 
 
 _PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
@@ -143,14 +207,15 @@ def _walls(folder: Path, tools: Sequence[str]) -> list[str]:
     small = ["--size", str(limits.DISK), "--tmpfs"]
     words = ["bwrap", "--die-with-parent", "--as-pid-1", "--new-session"]
     words += ["--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts"]
+    words += _no_more_walls()
     words += ["--uid", "1000", "--gid", "1000", "--cap-drop", "ALL"]
     for path in PUBLIC:
         kind = "--symlink" if os.path.islink(path) else "--ro-bind-try"  # noqa: PTH114
         source = os.readlink(path) if kind == "--symlink" else path  # noqa: PTH115
         words += [kind, source, path]
-    for path in (*SETTINGS, *sorted({sys.base_prefix, sys.base_exec_prefix})):
+    for path in (*LIBRARIES, *NAMES, *sorted({sys.base_prefix, sys.base_exec_prefix})):
         words += ["--ro-bind-try", path, path]
-    for path in _packages():
+    for path in (*_packages(), *_kit()):
         words += ["--tmpfs", path, "--remount-ro", path]
     words += ["--proc", "/proc", "--dev", "/dev", *small, "/dev/shm"]
     words += [*small, TEMPORARY, *small, os.fspath(folder)]
@@ -160,6 +225,21 @@ def _walls(folder: Path, tools: Sequence[str]) -> list[str]:
         words += ["--ro-bind", tool, tool]
     words += ["--remount-ro", "/dev", "--remount-ro", "/"]
     return [*words, "--chdir", os.fspath(folder)]
+
+
+@functools.cache
+def _no_more_walls() -> list[str]:
+    """Forbid programs to build a file system of their own, which we could not count."""
+    said = subprocess.run(["bwrap", "--help"], capture_output=True, check=False).stdout
+    return ["--disable-userns"] if b"--disable-userns" in said else []
+
+
+@functools.cache
+def _kit() -> list[str]:
+    """Return the folder of the kit, if it lies where programs may look."""
+    places = (*PUBLIC, sys.base_prefix, sys.base_exec_prefix)
+    public = [Path(place).resolve() for place in places]
+    return [os.fspath(KIT)] if any(place in KIT.parents for place in public) else []
 
 
 @functools.cache
@@ -255,9 +335,12 @@ def has_walls() -> bool:
     return subprocess.run(words, capture_output=True, check=False).returncode == 0
 
 
-def confined_family() -> Confined:
-    """Return the best there is on this system, for one program."""
-    return Walled() if has_walls() else Confined()
+def confined_family(walls: str = "") -> Callable[[], Confined]:
+    """Return what makes the best there is on this system, for one program each.
+
+    With "yes" it is walls, whatever may come, and with "no" none.
+    """
+    return Walled if walls == "yes" or (not walls and has_walls()) else Confined
 
 
 def in_private_network(command: Sequence[str]) -> list[str]:

@@ -12,6 +12,8 @@ from grading.transcript import Call, ThreadState
 
 ANSWER = patient(1.0)  # seconds; a program that holds the interpreter cannot answer
 MOST = 1_000_000  # bytes of an answer that are read
+THREADS = 50  # of them that are told
+WORD = 100  # characters of a name that are told
 
 
 class Control:
@@ -61,17 +63,29 @@ class Control:
 def _threads(answer: str, folder: Path) -> list[ThreadState]:
     rows = [row.split("\t") for row in answer.split("\n") if row]
     found = [
-        ThreadState(name, _shown([_call(row[1:], folder) for row in calls], folder))
+        ThreadState(
+            name[:WORD], _shown([_call(row[1:], folder) for row in calls], folder)
+        )
         for name, calls in groupby(rows, key=lambda row: row[0])
     ]
     # What the student did not start (pools of libraries) tells nothing.
-    return [thread for thread in found if thread.calls]
+    return [thread for thread in found if thread.calls][:THREADS]
 
 
 def _call(row: list[str], folder: Path) -> Call:
     path, line, function = row
-    source = linecache.getline(os.fspath(folder / path), int(line)).strip()
-    return Call(path, int(line), function, source)
+    return Call(path, int(line), function[:WORD], _source(folder, path, int(line)))
+
+
+def _source(folder: Path, path: str, line: int) -> str:
+    """Return a line of the student's, whatever the answer says.
+
+    A program may answer in place of the launcher, and name a file that it may not see.
+    """
+    file = folder / path
+    if file.parent != folder or not file.is_file() or file.is_symlink():
+        return ""
+    return linecache.getline(os.fspath(file), line).strip()
 
 
 def _shown(calls: list[Call], folder: Path) -> tuple[Call, ...]:
@@ -80,6 +94,6 @@ def _shown(calls: list[Call], folder: Path) -> tuple[Call, ...]:
     if own and calls[-1] != own[-1]:
         own.append(calls[-1])
     return tuple(
-        Call(Path(call.file).name, call.line, call.function, call.source)
+        Call(Path(call.file).name[:WORD], call.line, call.function, call.source)
         for call in own
     )

@@ -16,6 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from grading.deadlines import GLANCE, LINE, READY, REST, SLOW_REST, Deadline
 from grading.diagnosis import unhandled_errors
 from grading.drivers.protocol import CHANNEL
@@ -28,6 +30,7 @@ __tracebackhide__ = True  # pytest then shows the test's line, not ours
 
 DRIVER = Path(__file__).with_name("drivers") / "protocol.py"
 TOO_LONG = None  # stands for the student's TOO_LONG
+FORGED = "something in protocol.py"
 LAST_WORDS = 1.0  # seconds in which a dying program has ended
 SHOWN = 120  # characters of an answer in a report, twice
 
@@ -125,8 +128,9 @@ class Decoding:
         line, end, self._received = self._received.partition(b"\n")
         if not end:
             raise self._nothing(f"{call} to return")
-        answer: Answer = json.loads(line)
-        return answer
+        if answer := _understood(line):
+            return answer
+        raise self.mismatch(f"{call} to return", f"{FORGED} has answered instead")
 
     def _may_come(self, deadline: Deadline, rest: float) -> bool:
         program = self._running()
@@ -157,6 +161,11 @@ class Decoding:
             return True
 
     # -- small things -----------------------------------------------------------
+
+    def processor_time(self) -> float:
+        """Return the seconds that the child has used, seen from outside."""
+        times = psutil.Process(self._running().pid).cpu_times()
+        return float(times.user + times.system)
 
     def _running(self) -> Program:
         assert self._program
@@ -224,6 +233,15 @@ class Decoder:
             expected = f"{self._name} to forget a line that is too long"
             got = f"{answer['memory']:,} bytes in memory of {FED:,} that were fed"
             raise self._decoding.mismatch(expected, got)
+        self._expect_true_measure()
+
+    def _expect_true_measure(self) -> None:
+        """Expect that what says how much memory is used has not been tampered with."""
+        hold = f"globals().setdefault('held', bytearray({FED})) is None"
+        if (memory := self._decoding.call(hold, trace=True)["memory"]) < FED:
+            expected = f"Python to see {FED:,} bytes that the test itself has put there"
+            got = f"{memory:,}: {FORGED} measures instead"
+            raise self._decoding.mismatch(expected, got)
 
     def is_as_quick_with_large_pieces(self) -> None:
         """Feed many short lines, in one piece and in small ones; compare the times.
@@ -245,12 +263,14 @@ class Decoder:
         """Feed pieces of `count` lines; return the processor time it takes."""
         feed = f"{self._name}.feed({LINES} * {count})"
         call = f"sum(len({feed}) for _ in range({pieces}))"
+        before = self._decoding.processor_time()
         answer = self._decoding.call(call)
+        outside = self._decoding.processor_time() - before
         if answer.get("instead") != str(count * pieces):
             expected = f"{count * pieces:,} lines, for as many that were fed"
             raise self._decoding.mismatch(expected, _returned(answer))
-        seconds: float = answer["seconds"]
-        return seconds
+        # From outside it is less exact; but inside somebody may have turned the clock.
+        return min(max(float(answer["seconds"]), outside - LEAST), outside + LEAST)
 
     # -- calls ------------------------------------------------------------------
 
@@ -270,6 +290,24 @@ class Decoder:
             raise self._decoding.mismatch(f"{self._name} to return a list", got)
         lines: list[str] = answer["lines"]
         return lines
+
+
+def _understood(line: bytes) -> Answer | None:
+    """Return what the driver says; None if it cannot have come from the driver."""
+    try:
+        answer: Answer = {"memory": 0} | json.loads(line, parse_constant=_no_number)
+        numbers = [answer["seconds"], answer["memory"]]
+        lines = answer.setdefault("lines", []) if "instead" not in answer else []
+        texts = [*lines, answer.get("instead", "")]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+    good = all(type(number) in (int, float) for number in numbers)
+    good = good and type(lines) is list and all(type(text) is str for text in texts)
+    return answer if good else None
+
+
+def _no_number(word: str) -> float:
+    raise ValueError(word)
 
 
 def _returned(answer: Answer) -> str:

@@ -12,6 +12,15 @@ from grading.transcript import ProgramState
 
 MUCH = 10_000_000  # bytes printed; more than a person would read
 
+# What the system kills a program for.
+_SIGNALS = {
+    "SIGXCPU": "it took more processor time than it may have",
+    "SIGSEGV": "Python itself has crashed",
+    "SIGABRT": "Python itself has crashed",
+    "SIGKILL": "that was the program itself, or the system, as it ran out of memory",
+    "SIGPIPE": "it wrote where nobody reads, and had asked to be killed for that",
+}
+
 _TRACEBACK = re.compile(
     r"(?:^Exception in thread (?P<thread>.+):\n)?"
     r"^Traceback \(most recent call last\):\n"
@@ -40,6 +49,7 @@ def _of(state: ProgramState, story: Story) -> Iterator[str]:
     name = state.name
     errors = [*unhandled_errors(state), *_crash(state)]
     yield from errors
+    yield from _ended_by_force(state, story)
     yield from _other_ready_line(state, story)
     if not errors and _ended_too_early(state, story):
         told = _told_to_stop(state, story)
@@ -65,6 +75,25 @@ def _of(state: ProgramState, story: Story) -> Iterator[str]:
             f"{name} runs, but nothing in it moves: every thread waits."
             " Where each one stands is shown below."
         )
+
+
+def _ended_by_force(state: ProgramState, story: Story) -> Iterator[str]:
+    """Yield what it took too much of, or what else the system has killed it for."""
+    if state.ending.startswith("stopped for "):
+        took = state.ending.removeprefix("stopped for ")
+        yield f"{state.name} was stopped by the grader: it took {took}."
+    elif state.ending.startswith("killed by ") and not _killed_by_test(state, story):
+        signal = state.ending.removeprefix("killed by ")
+        why = _SIGNALS.get(signal, "that was the program itself")
+        yield f"{state.name} has ended ({state.ending}): {why}.{_last_words(state)}"
+
+
+def _killed_by_test(state: ProgramState, story: Story) -> bool:
+    return any(
+        event.kind in ("signalled", "killed")
+        for event in story.events
+        if event.actor == state.name
+    )
 
 
 def _ended_too_early(state: ProgramState, story: Story) -> bool:

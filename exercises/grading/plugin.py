@@ -13,7 +13,7 @@ tells failures, `points` counts, `progress` remembers.
 
 import os
 import zlib
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,8 +25,10 @@ from grading.confinement import confined_family
 from grading.facts import as_line
 from grading.fixtures import no_threads_left
 from grading.grader import Grader, Missing
+from grading.lifeline import hold_on
 from grading.manifest import Expected, expected_tests
 from grading.mismatch import Mismatch
+from grading.orphans import ORPHANAGE
 from grading.points import StepResult, TestResult, points_table, step_result
 from grading.processes import Family
 from grading.report import story_text
@@ -58,6 +60,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="let the programs see, reach and use little: for those of strangers",
     )
     group.addoption(
+        "--walls",
+        choices=("yes", "no"),
+        default="",
+        help="with --confine: insist on a sandbox, or do without",
+    )
+    group.addoption(
+        "--lifeline",
+        action="store_true",
+        help="end at the end of stdin, with all programs; needs -s",
+    )
+    group.addoption(
         "--facts",
         metavar="FILE",
         help="also write what is found, a line of JSON as each test ends",
@@ -73,6 +86,10 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", line)
     if not hasattr(config, "workerinput"):  # that is: not in a worker of xdist
         config.pluginmanager.register(Scoreboard(config), "scoreboard")
+    if config.getoption("walls") == "no":
+        ORPHANAGE.open()
+    if config.getoption("lifeline"):
+        hold_on()
 
 
 def source_of(config: pytest.Config) -> Path:
@@ -113,10 +130,17 @@ def grader(request: pytest.FixtureRequest) -> Iterator[Grader]:
     """Give a harness that runs the student's programs, and leaves nothing behind."""
     step = request.node.stash[_step_key]
     source = source_of(request.config) / step.name
-    new_family = confined_family if request.config.getoption("confine") else Family
+    new_family = _new_family(request.config)
     seed = _seed(request.node.nodeid)
     with no_threads_left(), Grader(step, source, seed, new_family) as grader:
         yield grader
+
+
+def _new_family(config: pytest.Config) -> Callable[[], Family]:
+    """Return what makes the family of one program."""
+    if not config.getoption("confine"):
+        return Family
+    return confined_family(config.getoption("walls"))
 
 
 def _seed(test: str) -> int:

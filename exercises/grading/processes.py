@@ -17,6 +17,8 @@ import psutil
 from grading.deadlines import EXIT, Deadline
 from grading.spawning import Process, spawn
 
+MARK = "GRADING_MARK_"  # begins the name of the variable that marks a family
+
 
 def offspring(process: psutil.Process) -> list[psutil.Process]:
     """Return its living children and theirs; raise psutil.Error if it is gone.
@@ -59,7 +61,7 @@ class Family:
 
     def __init__(self) -> None:
         """Choose a mark; remember who runs already and so cannot belong to it."""
-        self._mark = f"GRADING_MARK_{uuid.uuid4().hex}"
+        self._mark = f"{MARK}{uuid.uuid4().hex}"
         self._older = frozenset(psutil.pids())
         self._head: psutil.Process | None = None
 

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 import table
 from load import Failure, Load, shares
 from scenarios import Flood, Metric, Outcome, Paced, quantile, run

@@ -1,0 +1,85 @@
+"""The corpus in tests/cheats/: programs that try to get more than they have earned.
+
+Each is a file that begins with a sentence on what it does, and comments that say:
+
+    # step: 02_echo         what it is handed in for
+    # says: REGEX           what a person must be able to read in its result
+    # never: REGEX          what nobody may read there
+    # zero: TEST TEST       the tests that must earn nothing (default: all)
+    # earns: all            it is no cheat but an accident: it earns all but those
+    # needs: walls          it can only be kept out with walls
+    # insert: solution      stands for the kit's own solution
+
+A line `# ==== PATH` begins another file of the submission. {KIT} is the kit's folder,
+and {MARK} a word to know its processes by. No sample takes more than 2 GB of memory,
+200 MB of the disk, or 200 processes, and none leaves this machine: should it get
+through, a test is red, and that is all.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import proofs
+
+CHEATS = Path(__file__).with_name("cheats")
+
+
+@dataclass(frozen=True)
+class Cheat:
+    """One of them."""
+
+    name: str  # peeking/reads_tests
+    about: str
+    step: str
+    says: str
+    never: str
+    zero: tuple[str, ...]
+    harmless: bool
+    needs_walls: bool
+    files: dict[str, str]
+
+    def write(self, folder: Path, mark: str = "") -> None:
+        """Make a submission of it."""
+        for name, text in self.files.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            filled = text.replace("{KIT}", str(proofs.ROOT)).replace("{MARK}", mark)
+            path.write_text(filled, encoding="utf-8")
+
+
+def cheats() -> list[Cheat]:
+    """Return all of them."""
+    return [_cheat(path) for path in sorted(CHEATS.rglob("*.py"))]
+
+
+def _cheat(path: Path) -> Cheat:
+    text = path.read_text(encoding="utf-8")
+    said = dict(re.findall(r"^# (\w+): (.+)$", text, re.MULTILINE))
+    step = said["step"]
+    main = proofs.STEPS[step].files[0]
+    parts = re.split(r"^# ==== (.+)\n", text, flags=re.MULTILINE)
+    files = {f"{step}/{main}": "".join(_filled(parts[0], step))}
+    return Cheat(
+        name=path.relative_to(CHEATS).with_suffix("").as_posix(),
+        about=text.split('"""')[1],
+        step=step,
+        says=said.get("says", ""),
+        never=said.get("never", ""),
+        zero=tuple(said.get("zero", "").split()),
+        harmless=said.get("earns") == "all",
+        needs_walls=said.get("needs") == "walls",
+        files=files | dict(zip(parts[1::2], parts[2::2], strict=True)),
+    )
+
+
+def _filled(text: str, step: str) -> Iterator[str]:
+    solution = proofs.SOLUTIONS / step / proofs.STEPS[step].files[0]
+    for line in text.splitlines(keepends=True):
+        if line == "# insert: solution\n":
+            yield solution.read_text(encoding="utf-8")
+        elif line == "# insert: chain\n":
+            yield f"x = 1\nx = x{'.x' * 200_000}\n"
+        else:
+            yield line
