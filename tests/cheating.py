@@ -11,9 +11,12 @@ Each is a file that begins with a sentence on what it does, and comments that sa
     # insert: solution      stands for the kit's own solution
 
 A line `# ==== PATH` begins another file of the submission. {KIT} is the kit's folder,
-and {MARK} a word to know its processes by. No sample takes more than 2 GB of memory,
-200 MB of the disk, or 200 processes, and none leaves this machine: should it get
-through, a test is red, and that is all.
+{MARK} a word to know its processes by, and {PORT} that of a server of somebody else.
+
+Should one get through, a test is red, and that is all. So none takes more than 2 GB of
+memory, 200 MB of the disk, or 200 processes, or lasts for more than two minutes; none
+leaves this machine; signals go to its own parent and to nobody else; and of what is the
+system's, it only tries whether it could be opened: nothing is ever written there.
 """
 
 import re
@@ -40,13 +43,15 @@ class Cheat:
     needs_walls: bool
     files: dict[str, str]
 
-    def write(self, folder: Path, mark: str = "") -> None:
+    def write(self, folder: Path, mark: str = "", port: int = 9) -> None:
         """Make a submission of it."""
+        known = {"{KIT}": str(proofs.ROOT), "{MARK}": mark, "{PORT}": str(port)}
         for name, text in self.files.items():
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            filled = text.replace("{KIT}", str(proofs.ROOT)).replace("{MARK}", mark)
-            path.write_text(filled, encoding="utf-8")
+            for word, value in known.items():
+                text = text.replace(word, value)  # noqa: PLW2901
+            path.write_text(text, encoding="utf-8")
 
 
 def cheats() -> list[Cheat]:

@@ -223,7 +223,9 @@ def _walls(folder: Path, tools: Sequence[str]) -> list[str]:
         words += ["--ro-bind", os.fspath(file), os.fspath(file)]
     for tool in tools:
         words += ["--ro-bind", tool, tool]
-    words += ["--remount-ro", "/dev", "--remount-ro", "/"]
+    # Of /proc too: to the system we may be root, and then what is in /proc/sys is ours.
+    for path in ("/proc", "/dev", "/"):
+        words += ["--remount-ro", path]
     return [*words, "--chdir", os.fspath(folder)]
 
 

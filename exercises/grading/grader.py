@@ -41,6 +41,8 @@ NOTICE = b"* "
 HARSH = "runs on a harsh system: threads switch often, recv and send move few bytes"
 LAST_WORDS = 0.3  # seconds that a program may take to say more
 SILENCE = 1.1  # seconds; longer than the favourite timeout
+MOMENT = 0.05  # seconds in which nothing moves
+PAUSE = 0.3  # seconds within which such a moment should come
 MEASURE = 0.1  # seconds of processor time that we burn to compare with
 WORDS = ("amber", "birch", "coral", "ember", "flint", "grove", "heron", "lemon")
 
@@ -250,9 +252,12 @@ class Grader(Harness):
     def expect_rest(self, program: Program) -> None:
         """Expect that it waits, now that nothing happens, instead of going round.
 
-        We burn some processor time ourselves: on a machine however busy, a loop that
-        never waits gets about as much meanwhile, and a program that waits gets none.
+        A moment in which nothing in it moves is enough. If none comes, we burn some
+        processor time ourselves: on a machine however busy, a loop that never waits
+        gets about as much meanwhile, and a program that waits gets little.
         """
+        if program.rests(MOMENT, PAUSE):
+            return
         before = _cpu_time(program)
         begun = time.process_time()
         while time.process_time() - begun < MEASURE:

@@ -392,6 +392,13 @@ class Program:
         """Wait until `state()` is true; tell whether it is, in the end."""
         return self._await(state, LINE, REST)[0]
 
+    def rests(self, moment: float, within: float) -> bool:
+        """Tell whether nothing in it moves for `moment` seconds, some time soon."""
+        watch, deadline = self.watch_activity(), Deadline(within)
+        while (rested := watch.resting()) < moment and deadline.left():
+            self._closing.wait(moment / 5)
+        return rested >= moment
+
     def listening_ports(self) -> set[int]:
         """Return the TCP ports on which it, or what it has started, listens."""
         return self._family.listening_ports()

@@ -22,8 +22,8 @@ async def main():
     options = parser.parse_args()
     server = await asyncio.start_server(serve, options.host, options.port)
     print("listening on {}:{}".format(*server.sockets[0].getsockname()), flush=True)
-    async with server:
-        await server.serve_forever()
+    # Not serve_forever(): after Ctrl-C that waits until every client has left.
+    await asyncio.Event().wait()
 
 
 with contextlib.suppress(KeyboardInterrupt):
