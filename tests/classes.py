@@ -14,6 +14,7 @@ from told import SERVER, failed, told
 
 STEPS = all_steps()
 CHOICES = settings.default(STEPS)
+MOST = sum(CHOICES.points.values())  # points, of all steps together
 WORST_NAME = '=<b>&"Zoë"\t\u202e\'\x1b[31m\udcff</b>'
 
 

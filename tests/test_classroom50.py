@@ -109,7 +109,7 @@ def test_extra_credit_never_leads_past_the_most() -> None:
     extra = frozenset({classes.step("10").name})
     all_of_it = classes.mixed()[0]
     said = said_of(all_of_it, replace(classes.CHOICES, extra_credit=extra))
-    assert said["score"] == said["max-score"] == 90
+    assert said["score"] == said["max-score"] == classes.MOST - 10
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def body_of(result: Result) -> str:
 def test_body_has_points_and_failures() -> None:
     """A heading, a row for each test, and what happened."""
     body = body_of(classes.result("bob", classes.failing(classes.step("05"))))
-    assert body.startswith("## 8 of 100 points")
+    assert body.startswith(f"## 8 of {classes.MOST} points")
     assert "| 05.01 " in body
     assert "What happened" in body
 

@@ -185,7 +185,7 @@ def test_same_kit_makes_same_zip(built: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        (["--steps", "11"], "no step is called"),
+        (["--steps", str(len(classes.STEPS) + 1)], "no step is called"),
         (["--course", "nowhere.toml"], "nowhere.toml"),
         (["--out", "."], "is a folder"),
     ],

@@ -93,9 +93,13 @@ class Handed:
             pieces((starter / name).read_bytes() for name in step.files),
         )
 
+    def own(self, program: Mapping[str, bytes]) -> Pieces:
+        """Return what is neither in the starter nor in a later step."""
+        return pieces(program.values()) - self.starter - self.later
+
     def share(self, program: Mapping[str, bytes]) -> float:
         """Return how much of what is a program's own is handed out with this step."""
-        own = pieces(program.values()) - self.starter - self.later
+        own = self.own(program)
         size = _size(own)
         return _size(own & self.now) / size if size >= LEAST else 0.0
 
@@ -135,11 +139,20 @@ def test_no_wrong_program(files: Files, step: Step, tmp_path: Path) -> None:
             assert handed.share(theirs) < MOST, program.name
 
 
-@pytest.mark.parametrize("step", [STEPS[8], STEPS[9]], ids=NAMES[8:])
-def test_a_solution_that_slipped_in_would_be_seen(files: Files, step: Step) -> None:
-    """Wherever it lies: otherwise the tests above would prove nothing."""
-    renamed = {f"exercises/notes/{n}": data for n, data in solution(step).items()}
-    assert Handed.at(step, files | renamed).share(solution(step)) > 0.9
+def test_a_solution_that_slipped_in_would_be_seen(files: Files) -> None:
+    """Wherever it lies: otherwise the tests above would prove nothing.
+
+    Only steps that add much have enough of their own to be known by.
+    """
+    shares = []
+    for step in STEPS:
+        ours = solution(step)
+        slipped_in = {f"exercises/notes/{name}": data for name, data in ours.items()}
+        handed = Handed.at(step, files | slipped_in)
+        if _size(handed.own(ours)) >= LEAST:
+            shares.append(handed.share(ours))
+    assert shares
+    assert min(shares) > 0.9
 
 
 # -------------------------------------------------------------------------- its texts
