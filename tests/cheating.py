@@ -1,6 +1,7 @@
 """The corpus in tests/cheats/: programs that try to get more than they have earned.
 
-Each is a file that begins with a sentence on what it does, and comments that say:
+Each is a file of Python (but called .txt: pytest would run some of them for us) that
+begins with a sentence on what it does, and comments that say:
 
     # step: 02_echo         what it is handed in for
     # says: REGEX           what a person must be able to read in its result
@@ -56,7 +57,7 @@ class Cheat:
 
 def cheats() -> list[Cheat]:
     """Return all of them."""
-    return [_cheat(path) for path in sorted(CHEATS.rglob("*.py"))]
+    return [_cheat(path) for path in sorted(CHEATS.rglob("*.txt"))]
 
 
 def _cheat(path: Path) -> Cheat:

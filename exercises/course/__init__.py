@@ -6,9 +6,12 @@ needs.
     settings     what an instructor chooses, in one TOML file
     results      what became of one submission: the model that all reports are made from
     scoring      from results to grades
-    intake       a folder, zip or tar of somebody's becomes files of steps; safely
+    archives     what is in a folder, zip or tar of somebody's; nothing is unpacked
+    intake       which of that are files of steps, and what is left aside
     likeness     whether a program is one of the kit's own in disguise
+    comparing    asks that in a process of its own, which may die of what it reads
     running      one submission through the grader, and again where it fails
+    working      the folder for what does not stay; one batch at a time
     batch        all submissions, several at a time; resumable
 
 Reports, all from results and grades, none by running anything:

@@ -73,7 +73,8 @@ def entries(source: Path) -> Iterator[Entry]:
         # Whatever else a parser dies of: struct.error, passwords, unknown methods,
         # memory. The archive is at fault, and one archive must not stop a class.
         what = str(exc) or type(exc).__name__
-        raise Refused(f"it cannot be unpacked: {what}") from None
+        what = what if what.isprintable() else repr(what)
+        raise Refused(f"it cannot be unpacked: {what[:200]}") from None
 
 
 def _entries(source: Path) -> Iterator[Entry]:

@@ -97,9 +97,7 @@ class _One:
             result = _kept(path, student, digest) or replace(
                 self._graded(student, taken), digest=digest
             )
-            result = replace(
-                result, remarks=tuple(taken.remarks), submitted=taken.newest
-            )
+            result = _with_times(result, taken)
         results.write(path, results.to_json(result))
         return result
 
@@ -143,13 +141,31 @@ class _One:
         )
 
 
+def _with_times(result: Result, taken: Taken) -> Result:
+    """Add what may change though the files do not."""
+    steps = [replace(it, submitted=taken.times.get(it.step)) for it in result.steps]
+    return replace(
+        result,
+        steps=tuple(steps),
+        remarks=tuple(taken.remarks),
+        submitted=taken.newest,
+    )
+
+
 def _kept(path: Path, student: str, digest: str) -> Result | None:
-    """Return the result that is kept, if it is whole and about the same."""
+    """Return the result that is kept, if it is whole, about the same, and a verdict."""
     with contextlib.suppress(OSError, ValueError):
         kept = results.from_json(path.read_text(encoding="utf-8"))
-        if (kept.digest, kept.student) == (digest, student):
+        if (kept.digest, kept.student) == (digest, student) and _is_settled(kept):
             return kept
     return None
+
+
+def _is_settled(result: Result) -> bool:
+    """Tell whether nothing of it is our own failure, which may be a passing one."""
+    died = any(step.note.startswith(running.DIED) for step in result.steps)
+    tests = [test for step in result.steps for test in step.tests]
+    return not died and all(test.verdict != results.ERROR for test in tests)
 
 
 def kept_name(student: str) -> str:

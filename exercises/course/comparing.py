@@ -21,6 +21,7 @@ from grading.places import EXERCISES
 from grading.steps import Step, load
 
 TIME = patient(30.0)  # seconds; it takes a tenth of one
+COMMAND = [sys.executable, "-m", "course.comparing"]
 UNREADABLE = Likeness(
     "it cannot be compared with the kit's own programs: Python dies of reading it",
     UNKNOWN,
@@ -91,7 +92,7 @@ class Comparer:
 def _started() -> "subprocess.Popen[bytes]":
     with ORPHANAGE.starting() as started:
         helper = subprocess.Popen(
-            [sys.executable, "-m", "course.comparing"],
+            COMMAND,
             cwd=EXERCISES,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -51,7 +51,7 @@ class Taken:
         default_factory=dict
     )  # "05_broadcast/mchat.py": ...
     remarks: list[str] = field(default_factory=list)
-    newest: float | None = None  # when the newest of the files was changed
+    times: dict[str, float] = field(default_factory=dict)  # of a step's newest file
     depths: dict[str, int] = field(default_factory=dict)  # of what was taken
 
     def consider(self, entry: Entry, wanted: set[str]) -> None:
@@ -85,7 +85,13 @@ class Taken:
             self.depths[name] = depth
             self.files[name] = data
             if entry.changed is not None:
-                self.newest = max(self.newest or 0.0, entry.changed)
+                step = name.partition("/")[0]
+                self.times[step] = max(self.times.get(step, 0.0), entry.changed)
+
+    @property
+    def newest(self) -> float | None:
+        """When the newest of the files was changed, if that is known."""
+        return max(self.times.values(), default=None)
 
     def shorten(self) -> None:
         """Leave out what nobody would read."""
@@ -207,7 +213,7 @@ class Loose:
         if not self._some_in_place:
             taken.files.update(self._taken.files)
             taken.remarks.extend(self._taken.remarks)
-            taken.newest = taken.newest or self._taken.newest
+            taken.times.update(self._taken.times)
 
 
 def _is_hook(entry: Entry) -> bool:

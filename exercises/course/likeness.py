@@ -63,6 +63,8 @@ def likeness(step: Step, files: Mapping[str, bytes]) -> Likeness | None:
     if named := next(_named(files.values()), ""):
         what = f"it names files of the kit that are not its own: {named!r}"
         return Likeness(what, REFERENCE)
+    if _text(step, files) == _solution_text(step):
+        return Likeness("it is the kit's own solution, word for word", SOLUTION)
     own = _own_pieces(step, list(files.values()))
     size = _size(own)
     if size < LEAST:
@@ -70,8 +72,6 @@ def likeness(step: Step, files: Mapping[str, bytes]) -> Likeness | None:
     if _is_reference(own, size):
         return Likeness("it is the reference server, in a disguise", REFERENCE)
     if _is_solution(own, size, _solution(step)):
-        if _text(step, files) == _solution_text(step):
-            return Likeness("it is the kit's own solution, word for word", SOLUTION)
         kin = SOLUTION if size >= ENOUGH else PERHAPS
         return Likeness("it is the kit's own solution, in a disguise", kin)
     return None
@@ -142,7 +142,7 @@ def _own_pieces(step: Step, sources: Sequence[bytes]) -> Pieces:
     folder = STARTERS / step.name
     starter = [(folder / name).read_bytes() for name in step.files]
     names = _names(sources)
-    return _pieces_of(sources, names) - _pieces_of(starter, names)
+    return _pieces_of(sources, names) - _pieces_of(starter, names | _names(starter))
 
 
 @cache

@@ -14,7 +14,7 @@ from typing import Any
 from grading import facts
 from grading.story import Story
 
-FORMAT = 1
+FORMAT = 2
 
 PASSED = "passed"
 FAILED = "failed"
@@ -55,6 +55,7 @@ class StepOutcome:
     note: str = ""  # why there is nothing to grade, or that grading ended early
     likeness: str = ""  # that it is a program of the kit's in disguise
     kin: str = ""  # which one: a word of `likeness`
+    submitted: float | None = None  # seconds since 1970, if this step has its own time
 
     @property
     def complete(self) -> bool:

@@ -34,6 +34,8 @@ START = patient(60.0)  # and for all that is before and after
 
 Facts = dict[str, Any]
 
+DIED = "grading ended early"
+REASON = 1000  # characters of one
 TOO_LONG = "Timeout ("  # begins what pytest-timeout says
 
 _running: set["subprocess.Popen[bytes]"] = set()  # changed in one step each, so no lock
@@ -71,6 +73,8 @@ def grade_steps(steps: Sequence[Step], place: Place, repeats: int) -> list[StepO
     """
     if not steps:
         return []  # pytest without words would take all that it finds
+    if not steps:
+        return []
     _places.add(place)
     try:
         first = run(steps, place)
@@ -156,12 +160,12 @@ def _reason(error: str, story: Story | None) -> str:
     """Return why a test failed, in a line."""
     if story:
         expectation = f"{story.who} expected {story.expected}, but got {story.got}"
-        return next(iter(diagnose(story)), expectation)
+        return next(iter(diagnose(story)), expectation)[:REASON]
     if error.startswith(TOO_LONG):
         return (
             "the program kept the test waiting until it was stopped: it took too long"
         )
-    return error.partition("\n")[0]
+    return error.partition("\n")[0][:REASON]
 
 
 # --------------------------------------------------------------------- the process
@@ -286,7 +290,7 @@ def _ending(process: "subprocess.Popen[bytes]", timeout: float) -> str:
         return f"grading was stopped: it took more than {timeout:.0f} s"
     if process.returncode in (0, 1):
         return ""
-    return f"grading ended early ({process.returncode}): {output.line()}"
+    return f"{DIED} ({process.returncode}): {output.line()}"
 
 
 class _Last:
@@ -308,9 +312,12 @@ class _Last:
                 self._last = (self._last + data)[-self.MOST :]
 
     def line(self) -> str:
-        """Return the last line."""
+        """Return the last line, or what pytest says of an error of ours."""
         self._thread.join(1.0)
-        return self._last.decode(errors="replace").strip().rpartition("\n")[2]
+        lines = self._last.decode(errors="replace").split("\n")
+        told = [line for line in map(str.strip, lines) if line]
+        errors = [line for line in told if line.startswith("INTERNALERROR>")]
+        return (errors or told or ["it said nothing"])[-1]
 
 
 def stop_all() -> None:

@@ -72,8 +72,10 @@ def grade(result: Result, settings: Settings) -> Grade:
     steps = []
     for step in result.steps:
         counted = _counted(step, allowance)
-        allowance -= sum(test.verdict == results.FLAKY for test in counted)
-        steps.append(_step_grade(result, step, counted, settings))
+        earned = _step_grade(result, step, counted, settings)
+        if not earned.copied:
+            allowance -= sum(test.verdict == results.FLAKY for test in counted)
+        steps.append(earned)
     return Grade(
         student=result.student,
         steps=tuple(steps),
@@ -134,6 +136,7 @@ def _error(test: Outcome) -> str:
 def _late_days(result: Result, step: StepOutcome, settings: Settings) -> int:
     """Return how many days have begun between the deadline and handing in."""
     deadline = settings.deadlines.get(step.step)
-    if deadline is None or result.submitted is None or not step.handed_in:
+    submitted = result.submitted if step.submitted is None else step.submitted
+    if deadline is None or submitted is None or not step.handed_in:
         return 0
-    return max(0, math.ceil((result.submitted - deadline.timestamp()) / DAY))
+    return max(0, math.ceil((submitted - deadline.timestamp()) / DAY))

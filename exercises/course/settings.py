@@ -38,6 +38,7 @@ _T = TypeVar("_T")
 FLAKY = ("once", "pass", "fail")
 COPIED = ("reference", "all", "none")
 REPEATS = 4
+MOST_REPEATS = 50  # each takes seconds
 
 
 @dataclass(frozen=True)
@@ -103,8 +104,16 @@ def _settings(said: dict[str, Any], steps: Sequence[Step]) -> Settings:
         repeats=_count(flaky, "repeats", REPEATS),
         flaky=_one_of(flaky, "counts", FLAKY),
         copied=_one_of(copied, "counts", COPIED),
-        accepted=frozenset(map(str, _list(copied, "accepted"))),
+        accepted=frozenset(_accepted(it, names) for it in _list(copied, "accepted")),
     )
+
+
+def _accepted(word: object, names: Sequence[str]) -> str:
+    """Return STUDENT/STEP with the full name of the step."""
+    student, _, step = str(word).rpartition("/")
+    if not student:
+        raise Wrong(f"copied.accepted has {word!r}; it should be STUDENT/STEP")
+    return f"{student}/{_step(step, names)}"
 
 
 def find_step(word: str, names: Sequence[str]) -> str:
@@ -157,6 +166,8 @@ def _by_step(
     found = {}
     for word, value in table.items():
         step = _step(word, names)
+        if step in found:
+            raise Wrong(f"{name} has {step} twice")
         found[step] = checked(f"{name}.{word}", value)
     return found
 
@@ -175,15 +186,19 @@ def _deadline(where: str, value: Any) -> datetime.datetime:
 
 def _share(table: Mapping[str, Any], name: str, default: float) -> float:
     value = table.get(name, default)
-    if not isinstance(value, (int, float)) or not 0 <= value <= 1:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise Wrong(f"{name} must be a share from 0 to 1, not {value!r}")
+    if not 0 <= value <= 1:
         raise Wrong(f"{name} must be a share from 0 to 1, not {value!r}")
     return float(value)
 
 
 def _count(table: Mapping[str, Any], name: str, default: int) -> int:
     value = table.get(name, default)
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise Wrong(f"{name} must be a whole number, 0 or more, not {value!r}")
+    if type(value) is not int or not 0 <= value <= MOST_REPEATS:
+        raise Wrong(
+            f"{name} must be a whole number from 0 to {MOST_REPEATS}, not {value!r}"
+        )
     return value
 
 

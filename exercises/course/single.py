@@ -104,4 +104,5 @@ def _graded(source: Path, step: Step, repeats: int, kept: Path) -> StepOutcome:
         repeats=repeats,
         jobs=1,
     )
-    return batch.grade(lambda result: None)[0].steps[0]
+    outcome = batch.grade(lambda result: None)[0].steps[0]
+    return replace(outcome, submitted=None)  # the platform knows better

@@ -19,6 +19,9 @@ The harness, which plays people and runs programs:
 
     activity     whether a program does anything
     processes    the family of a process, and its end; spawning: its beginning
+    limits       how much a program of a stranger may use
+    orphans      processes that lose their parents become ours
+    confinement  walls and limits for programs of strangers
     output       what a program printed on one stream; ready: its ready line
     control      where its threads stand; launcher: the other end, inside the program
     program      one program under test: start, read, type, signal, stop
@@ -32,6 +35,8 @@ Grading:
     points       what was earned; progress: the memory of it
     pages        the report as a page
     fixtures     the pytest fixture of the harness
+    facts        what a grading process says of a test, as a line of JSON
+    lifeline     ends it with whoever has started it
     plugin       options, points, reports: all of the above, for pytest
 
 The guide, `python exercises`:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from grading.story import Story
 from grading.transcript import ProgramState
 
+LINE = 200  # characters of a line that are quoted
 MUCH = 10_000_000  # bytes printed; more than a person would read
 
 # What the system kills a program for.
@@ -48,8 +49,8 @@ def diagnose(story: Story) -> list[str]:
 def _of(state: ProgramState, story: Story) -> Iterator[str]:
     name = state.name
     errors = [*unhandled_errors(state), *_crash(state)]
-    yield from errors
-    yield from _ended_by_force(state, story)
+    yield from _stopped(state)
+    yield from errors or _killed(state, story)
     yield from _other_ready_line(state, story)
     if not errors and _ended_too_early(state, story):
         told = _told_to_stop(state, story)
@@ -77,14 +78,16 @@ def _of(state: ProgramState, story: Story) -> Iterator[str]:
         )
 
 
-def _ended_by_force(state: ProgramState, story: Story) -> Iterator[str]:
-    """Yield what it took too much of, or what else the system has killed it for."""
+def _stopped(state: ProgramState) -> Iterator[str]:
     if state.ending.startswith("stopped for "):
         took = state.ending.removeprefix("stopped for ")
         yield f"{state.name} was stopped by the grader: it took {took}."
-    elif state.ending.startswith("killed by ") and not _killed_by_test(state, story):
-        signal = state.ending.removeprefix("killed by ")
-        why = _SIGNALS.get(signal, "that was the program itself")
+
+
+def _killed(state: ProgramState, story: Story) -> Iterator[str]:
+    """Yield what the system, or the program itself, has killed it for."""
+    if state.ending.startswith("killed by ") and not _killed_by_test(state, story):
+        why = _SIGNALS.get(state.ending.split()[-1], "that was the program itself")
         yield f"{state.name} has ended ({state.ending}): {why}.{_last_words(state)}"
 
 
@@ -116,7 +119,8 @@ def _other_ready_line(state: ProgramState, story: Story) -> Iterator[str]:
     if story.expected.startswith(f"{state.name} to print the ready line"):
         printed = state.stdout.decode(errors="replace").strip().splitlines()
         if printed:
-            yield f'{state.name} has printed "{printed[0]}": that is another line.'
+            line = _short(printed[0])
+            yield f'{state.name} has printed "{line}": that is another line.'
 
 
 def _of_streams(state: ProgramState, story: Story) -> str:
@@ -151,7 +155,11 @@ def _crash(state: ProgramState) -> Iterator[str]:
 
 def _last_words(state: ProgramState) -> str:
     lines = state.stderr.decode(errors="replace").strip().splitlines()
-    return f' Its last words were: "{lines[-1].strip()}"' if lines else ""
+    return f' Its last words were: "{_short(lines[-1].strip())}"' if lines else ""
+
+
+def _short(line: str) -> str:
+    return line if len(line) <= LINE else f"{line[:LINE]}..."
 
 
 def unhandled_errors(state: ProgramState) -> Iterator[str]:
@@ -175,9 +183,10 @@ def _victim(match: re.Match[str], state: ProgramState) -> str:
 
 def _error(match: re.Match[str]) -> str:
     calls = _CALL.findall(match["calls"])
+    error = _short(match["error"])
     if not calls:
-        return match["error"]
+        return error
     own = [call for call in calls if "/" not in call[0] and "\\" not in call[0]]
     file, line, function, source = (own or calls)[-1]
-    quoted = f": {source}" if source else ""
-    return f"{match['error']}  ({file}, line {line}, in {function}{quoted})"
+    quoted = f": {_short(source)}" if source else ""
+    return f"{error}  ({file}, line {line}, in {function}{quoted})"

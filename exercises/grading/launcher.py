@@ -41,7 +41,8 @@ SIZES = (1, 2, 3, 5, 1000)  # bytes that recv or send may move at once
 def main() -> None:
     """Run the program named on the command line."""
     port, seed, limits, path, *arguments = sys.argv[1:]
-    if status := os.environ.pop("GRADING_STATUS", ""):
+    status = os.environ.pop("GRADING_STATUS", "")
+    if status:
         _go_on_as_child(int(status))
     if limits != "-":
         _set(limits)
@@ -57,7 +58,10 @@ def main() -> None:
     module = type(sys)("__main__")
     module.__file__ = path
     sys.modules["__main__"] = module
-    exec(_compiled(path), vars(module))  # the student's program, in its own process
+    compiled = _compiled(path)
+    if limits != "-" and not status:
+        _keep_to_ourselves()
+    exec(compiled, vars(module))  # the student's program, in its own process
 
 
 def _compiled(path: str) -> CodeType:
@@ -103,6 +107,46 @@ def _let_others_look(*, allowed: bool) -> None:
         _ctypes.call_function(prctl, (PR_SET_DUMPABLE, int(allowed)))
     except (ImportError, AttributeError, OSError):
         return  # a Python without it: a program can say when it ends, and no more
+
+
+def _keep_to_ourselves() -> None:
+    """Without walls, let the program not open or start files of the kit.
+
+    That is no wall: who tries hard gets round it. But nobody runs the reference by
+    three lines of Python and passes for its author.
+    """
+    folder = os.path.dirname(os.path.abspath(HERE))  # noqa: PTH100, PTH120
+    kit = os.path.dirname(os.path.dirname(folder))  # noqa: PTH120
+    names = ("server", "client", "tests", "exercises")
+    kept = tuple(os.path.join(kit, name, "") for name in names)  # noqa: PTH118
+
+    def look(event: str, args: tuple[Any, ...]) -> None:
+        if event in OPENS:
+            for word in _words(args):
+                path = os.path.abspath(word)  # noqa: PTH100
+                if os.path.join(path, "").startswith(kept):  # noqa: PTH118
+                    raise PermissionError(13, "The grader keeps this to itself", path)
+
+    sys.addaudithook(look)
+
+
+# Events of sys.audit(): what opens a file, or starts a program.
+OPENS = {"open", "os.listdir", "os.scandir", "os.symlink", "os.link", "os.exec"}
+OPENS |= {"os.spawn", "os.posix_spawn", "os.system", "subprocess.Popen"}
+
+
+def _words(value: object) -> Any:
+    """Yield the strings in the arguments of a call; a command line word by word."""
+    if isinstance(value, bytes):
+        value = os.fsdecode(value)
+    if isinstance(value, str):
+        yield value
+        yield from value.split()
+    elif isinstance(value, (list, tuple)):
+        for inner in value:
+            yield from _words(inner)
+    elif hasattr(value, "__fspath__"):
+        yield os.fspath(value)
 
 
 def _set(limits: str) -> None:

@@ -27,7 +27,7 @@ class Orphanage:
             threading.Lock()
         )  # held from the start of a child until it is known
         self._own: set[psutil.Process] = set()
-        self._adopts = False
+        self.adopts = False  # whether nobody can hide from `orphans`
 
     def open(self) -> None:
         """Adopt from now on; and let nobody of the same user look into this process.
@@ -39,7 +39,7 @@ class Orphanage:
 
             prctl = ctypes.CDLL(None).prctl
             prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
-            self._adopts = prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
+            self.adopts = prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
 
     @contextlib.contextmanager
     def starting(self) -> Iterator[set[int]]:
@@ -53,7 +53,7 @@ class Orphanage:
 
     def orphans(self) -> list[psutil.Process]:
         """Return those who live, and what comes from them."""
-        if not self._adopts:
+        if not self.adopts:
             return []
         with self._lock:
             self._own = {process for process in self._own if process.is_running()}

@@ -1,0 +1,13 @@
+"""`python exercises`, as on a system that can build no walls."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "exercises"))
+
+from grading import confinement
+from grading.guide import main
+
+if __name__ == "__main__":
+    confinement.has_walls = lambda: False
+    sys.exit(main())
