@@ -12,14 +12,15 @@ import pytest
 
 import proofs
 from course import batch as batches
-from course import results, running
+from course import results, running, settings
 from course.batch import Batch
 from course.results import Outcome, Result, StepOutcome
-from course.running import Place, Run
+from course.running import ALL, Place, Run, Tests
+from course.scoring import grade
 from course.working import NAME, Busy, working_folder
 from grading.deadlines import EXIT, Deadline
 from grading.manifest import expected_tests
-from grading.steps import Step
+from grading.steps import STARTERS, Step
 
 ECHO = proofs.STEPS["02_echo"]
 CONNECT = proofs.STEPS["01_connect"]
@@ -70,6 +71,8 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     def grade_steps(
         steps: Sequence[Step], place: Place, repeats: int
     ) -> list[StepOutcome]:
+        if not steps:
+            return []
         source = (place.submission / ECHO.name / "mchat.py").read_bytes()
         seen.append(source)
         if source.startswith(b"fail"):
@@ -88,6 +91,18 @@ def test_what_is_kept_is_not_graded_again(calls: list[bytes], tmp_path: Path) ->
     assert len(calls) == 2
     assert graded(tmp_path) == first
     assert len(calls) == 2
+
+
+def test_starter_is_not_graded(calls: list[bytes], tmp_path: Path) -> None:
+    """What it earns is known, also if an editor has changed its line ends."""
+    starter = (STARTERS / ECHO.name / "mchat.py").read_text(encoding="utf-8")
+    handed_in(tmp_path, "ann", starter.replace("\n", "\r\n"))
+    (result,) = graded(tmp_path)
+    (step,) = result.steps
+    assert calls == []
+    assert (step.handed_in, step.untouched) == (True, True)
+    assert {test.verdict for test in step.tests} == {results.NOT_RUN}
+    assert grade(result, settings.default([ECHO])).points == 0
 
 
 @pytest.mark.parametrize("change", ["files", "repeats", "steps", "grader"])
@@ -283,9 +298,9 @@ def scripted(monkeypatch: pytest.MonkeyPatch, *passed: str) -> list[Sequence[str
     names = [it.test for it in expected_tests(ECHO)]
 
     def run(
-        steps: Sequence[Step], place: Place, tests: Sequence[str] = (), number: int = 0
+        steps: Sequence[Step], place: Place, tests: Tests = ALL, number: int = 0
     ) -> dict[str, Run]:
-        asked.append(tests)
+        asked.append(tests.get(ECHO.name, ()))
         facts = {
             name: {"test": name, "earned": int(letter in passed[number])}
             | {"missing": "", "seconds": 0.1, "error": "Timeout (>60.0s)"}
@@ -348,13 +363,14 @@ def test_program_that_fails_once_is_flaky(
     real, solution = running.run, proofs.SOLUTIONS / ECHO.name / "mchat.py"
 
     def run(
-        steps: Sequence[Step], place: Place, tests: Sequence[str] = (), number: int = 0
+        steps: Sequence[Step], place: Place, tests: Tests = ALL, number: int = 0
     ) -> dict[str, Run]:
         good = solution.read_text(encoding="utf-8")
         bad = good.replace("sock.sendall(data)", "sock.sendall(data.upper())")
         path = place.submission / ECHO.name / "mchat.py"
         path.write_text(good if number else bad, encoding="utf-8")
-        return real(steps, place, tests or [test, "test_says_where_it_listens"], number)
+        some = {ECHO.name: [test, "test_says_where_it_listens"]}
+        return real(steps, place, tests or some, number)
 
     monkeypatch.setattr(running, "run", run)
     handed_in(tmp_path, "ann")

@@ -121,7 +121,10 @@ class _One:
     def _graded(self, student: str, taken: Taken) -> Result:
         begun = time.monotonic()
         there = {name.partition("/")[0] for name in taken.files}
-        chosen = [step for step in self.batch.steps if step.name in there]
+        given = [step for step in self.batch.steps if step.name in there]
+        # What was handed out earns nothing in any test: no need to see that again.
+        same = [it for it in given if _untouched(it, dict(_files_of(it, taken)))]
+        chosen = [step for step in given if step not in same]
         with tempfile.TemporaryDirectory(dir=self.temporary) as folder:
             submission, scratch = Path(folder, "submission"), Path(folder, "scratch")
             submission.mkdir()
@@ -130,6 +133,7 @@ class _One:
             place = Place(submission, scratch)
             graded = running.grade_steps(chosen, place, self.batch.repeats)
         found = {it.step: it for it in graded}
+        found |= {step.name: _not_begun(step) for step in same}
         steps = [found.get(step.name) or nothing(step) for step in self.batch.steps]
         look = _with_likeness(taken, self.comparer)
         return Result(
@@ -182,7 +186,6 @@ def _with_likeness(
 ) -> Callable[[Step, StepOutcome], StepOutcome]:
     def look(step: Step, outcome: StepOutcome) -> StepOutcome:
         files = dict(_files_of(step, taken))
-        outcome = replace(outcome, untouched=_untouched(step, files))
         found = comparer.likeness(step, files) if files else None
         if not found:
             return outcome
@@ -213,6 +216,11 @@ def nothing(step: Step, why: str = "not handed in") -> StepOutcome:
         for it in expected_tests(step)
     ]
     return StepOutcome(step.name, step.title, tuple(tests), handed_in=False, note=why)
+
+
+def _not_begun(step: Step) -> StepOutcome:
+    outcome = nothing(step, "the files are as they were handed out")
+    return replace(outcome, handed_in=True, untouched=True, note="")
 
 
 def failed(step: Step, why: str) -> StepOutcome:

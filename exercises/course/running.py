@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
@@ -33,6 +33,9 @@ EACH = patient(30.0)  # seconds for a test, on the average; most take one
 START = patient(60.0)  # and for all that is before and after
 
 Facts = dict[str, Any]
+Verdicts = dict[str, Outcome]  # of one step, by the name of the test
+Tests = Mapping[str, Sequence[str]]  # names of tests, by the name of their step
+ALL: Tests = {}
 
 DIED = "grading ended early"
 REASON = 1000  # characters of one
@@ -66,52 +69,57 @@ class Run:
 
 
 def grade_steps(steps: Sequence[Step], place: Place, repeats: int) -> list[StepOutcome]:
-    """Grade steps of what lies in `place`; repeat what fails, see `_repeat`.
-
-    Each repetition is a new process with other words and other chances. There is none
-    if no test of a step passes: that is no matter of chance.
-    """
+    """Grade steps of what lies in `place`; repeat what fails, see `_repeat`."""
     if not steps:
         return []  # pytest without words would take all that it finds
-    if not steps:
-        return []
     _places.add(place)
     try:
         first = run(steps, place)
-        return [_outcome(step, place, repeats, first[step.name]) for step in steps]
+        verdicts = {step.name: _verdicts(step, first[step.name]) for step in steps}
+        _repeat(steps, place, repeats, verdicts)
     finally:
         _places.discard(place)
+    return [_outcome(it, first[it.name], verdicts[it.name].values()) for it in steps]
 
 
-def _outcome(step: Step, place: Place, repeats: int, first: Run) -> StepOutcome:
-    manifest = expected_tests(step)
-    verdicts = {test.test: _verdict(test, first) for test in manifest}
-    if any(it.verdict == results.PASSED for it in verdicts.values()):
-        _repeat(step, place, repeats, verdicts)
+def _verdicts(step: Step, first: Run) -> Verdicts:
+    return {it.test: _verdict(it, first) for it in expected_tests(step)}
+
+
+def _outcome(step: Step, first: Run, tests: Iterable[Outcome]) -> StepOutcome:
     missing = {f["missing"] for f in first.facts.values() if f["missing"]}
     note = f"{', '.join(sorted(missing))} is missing" if missing else first.died
-    return StepOutcome(
-        step=step.name, title=step.title, tests=tuple(verdicts.values()), note=note
-    )
+    return StepOutcome(step=step.name, title=step.title, tests=tuple(tests), note=note)
 
 
 def _repeat(
-    step: Step, place: Place, repeats: int, verdicts: dict[str, Outcome]
+    steps: Sequence[Step], place: Place, repeats: int, verdicts: dict[str, Verdicts]
 ) -> None:
     """Run the tests that failed again; what passes then is flaky.
 
-    A first repetition tells nearly always; what passes there is repeated to the end,
-    to say how often it does.
+    Each repetition is a new process with other words and other chances. A first one
+    tells nearly always; what passes there is repeated to the end, to say how often it
+    does. Nothing is repeated of a step of which no test passes: that is no chance.
     """
-    doubtful = [it.test for it in verdicts.values() if it.verdict == results.FAILED]
+    doubtful = {name: _doubtful(tests) for name, tests in verdicts.items()}
     for number in range(1, repeats + 1):
-        if not doubtful:
+        chosen = [step for step in steps if doubtful[step.name]]
+        if not chosen:
             return
-        again = run([step], place, doubtful, number)[step.name]
-        for test in doubtful:
-            passed = bool(again.facts.get(test, {}).get("earned"))
-            verdicts[test] = _counted(verdicts[test], passed)
-        doubtful = [test for test in doubtful if verdicts[test].passes]
+        again = run(chosen, place, doubtful, number)
+        for step in chosen:
+            tests, facts = verdicts[step.name], again[step.name].facts
+            for test in doubtful[step.name]:
+                passed = bool(facts.get(test, {}).get("earned"))
+                tests[test] = _counted(tests[test], passed)
+            passes = [test for test in doubtful[step.name] if tests[test].passes]
+            doubtful[step.name] = passes
+
+
+def _doubtful(verdicts: Verdicts) -> list[str]:
+    if all(it.verdict != results.PASSED for it in verdicts.values()):
+        return []
+    return [it.test for it in verdicts.values() if it.verdict == results.FAILED]
 
 
 def _counted(outcome: Outcome, passed: bool) -> Outcome:
@@ -172,9 +180,9 @@ def _reason(error: str, story: Story | None) -> str:
 
 
 def run(
-    steps: Sequence[Step], place: Place, tests: Sequence[str] = (), number: int = 0
+    steps: Sequence[Step], place: Place, tests: Tests = ALL, number: int = 0
 ) -> dict[str, Run]:
-    """Grade `steps`, or of the only one `tests`, in a new process; wait for its end.
+    """Grade `steps`, or of each one `tests`, in a new process; wait for its end.
 
     Each `number` stands for other words and other chances. Raise Stopped if nothing
     is to be started any more.
@@ -230,11 +238,11 @@ def _time(steps: Sequence[Step]) -> float:
 
 
 def _command(
-    steps: Sequence[Step], submission: Path, tests: Sequence[str], facts: str
+    steps: Sequence[Step], submission: Path, tests: Tests, facts: str
 ) -> list[str]:
     what = [os.fspath(step.folder) for step in steps]
     if tests:
-        what = [f"{steps[0].grader}::{test}" for test in tests]
+        what = [f"{it.grader}::{test}" for it in steps for test in tests[it.name]]
     walls = confinement.has_walls()
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     command += ["-p", "pytest_timeout", "-c", os.fspath(KIT / "pyproject.toml")]

@@ -65,7 +65,8 @@ def status(result: Result) -> str:
         return "not taken in"
     if not handed_in:
         return "nothing handed in"
-    unknown = (test for step in handed_in for test in step.tests if _unknown(test))
+    begun = [step for step in handed_in if not step.untouched]
+    unknown = (test for step in begun for test in step.tests if _unknown(test))
     return "incomplete" if any(unknown) else "graded"
 
 
