@@ -5,6 +5,8 @@ nothing, whatever became of it.
 """
 
 import ast
+import functools
+import threading
 from dataclasses import dataclass
 
 from grading.steps import Step
@@ -20,19 +22,30 @@ class Expected:
     shows: str  # its docstring
 
 
+# Some versions of Python fail with a SystemError ("recursion depth mismatch") if two
+# threads make syntax trees at a time.
+_parsing = threading.Lock()
+
+
 def expected_tests(step: Step) -> list[Expected]:
-    """Return the tests of a step, in file order."""
-    tree = ast.parse(step.grader.read_text(encoding="utf-8"))
-    return [
+    """Return the tests of a step, in file order. Any thread may ask."""
+    text = step.grader.read_text(encoding="utf-8")
+    with _parsing:
+        return list(_tests(text))
+
+
+@functools.lru_cache
+def _tests(text: str) -> tuple[Expected, ...]:
+    return tuple(
         Expected(
             test=node.name,
             points=_mark(node, "points"),
             todo=_mark(node, "hint"),
             shows=ast.get_docstring(node) or "",
         )
-        for node in tree.body
+        for node in ast.parse(text).body
         if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
-    ]
+    )
 
 
 def _mark(function: ast.FunctionDef, name: str) -> int:
