@@ -287,6 +287,8 @@ class Grader(Harness):
         for program in self._programs:
             if errors := list(unhandled_errors(program.state())):
                 raise program.mismatch("to catch its errors", errors[0])
+            if program.descendants():  # then it may be just about to leave them
+                program.state(LAST_WORDS)
             family = program.descendants() if program.has_ended() else []
             if family:
                 got = f"its end, with {len(family)} processes left behind"
