@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import proofs
-from proofs import Broken
+from proofs import Broken, Verdict
 
 pytestmark = pytest.mark.proof
 
@@ -62,14 +62,32 @@ def test_correct_program_is_accepted(
     ids=[f"{broken.step}-{broken.name}" for broken in proofs.broken_programs()],
 )
 def test_wrong_program_is_caught(tmp_path: Path, broken: Broken) -> None:
-    """By the test that is meant for its mistake, in words that name it."""
+    """By the test that is meant for its mistake, in words that name it.
+
+    Some mistakes are about who comes first, and a machine full of other tests may
+    decide that for once: so there is a second try.
+    """
     broken.write(tmp_path)
+    if not is_caught(broken, tmp_path):
+        verdict = graded(broken, tmp_path)
+        assert verdict.points == 0
+        assert " ".join(broken.says.split()) in verdict.normalised
+
+
+def is_caught(broken: Broken, submission: Path) -> bool:
+    """Grade a wrong program; tell whether it gets nothing, in the right words."""
+    verdict = graded(broken, submission)
+    said = " ".join(broken.says.split())
+    return verdict.points == 0 and said in verdict.normalised
+
+
+def graded(broken: Broken, submission: Path) -> Verdict:
+    """Return what the test that is meant for a wrong program says of it."""
     patience = SLOW.get(broken.step, IMPATIENT)
     (verdict,) = proofs.grade(
-        broken.step, tmp_path, tests=[broken.test], patience=patience
+        broken.step, submission, tests=[broken.test], patience=patience
     ).values()
-    assert verdict.points == 0
-    assert " ".join(broken.says.split()) in verdict.normalised
+    return verdict
 
 
 @pytest.mark.parametrize("step", proofs.STEPS)

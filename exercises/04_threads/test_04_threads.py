@@ -5,7 +5,7 @@ import contextlib
 import psutil
 import pytest
 
-from grading.deadlines import GLANCE, LINE, Deadline, patient
+from grading.deadlines import LINE, Deadline, patient
 from grading.grader import Grader, Member
 from grading.program import Program
 
@@ -116,6 +116,7 @@ def test_lines_of_two_clients_do_not_meet(grader: Grader) -> None:
     bob.send_bytes(by_bob[:5].encode())
     bob.send(by_bob[5:])
     bob.hears_line(by_bob)
+    grader.settle(server)
     alice.send_bytes(data[-2:])
     alice.hears_line(by_alice)
     many = {person: grader.words(LINES) for person in (alice, bob)}
@@ -166,8 +167,7 @@ def test_error_of_one_client_is_nobody_elses(grader: Grader) -> None:
         if name == "carl":
             guest.half_close()
         guest.reset()
-    watch = server.watch_activity()
-    server.becomes(lambda: watch.resting() > GLANCE)  # so it has noticed all that
+    grader.settle(server)  # so it has noticed all that
     erin, word = enter(grader, server, "erin"), grader.word()
     erin.send_bytes(b"\xff\xfe no text\n")
     erin.send(word)

@@ -267,6 +267,11 @@ class Grader(Harness):
             expected = "to wait, as nothing happens"
             raise program.mismatch(expected, "a loop that never waits", hung=True)
 
+    def settle(self, program: Program) -> None:
+        """Wait until it has read all that was sent to it, as far as it does that."""
+        watch = program.watch_activity()
+        program.becomes(lambda: watch.resting() > MOMENT)
+
     def silence(self) -> None:
         """Let a second pass, and a bit: a program must not lose its patience by then.
 
