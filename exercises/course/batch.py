@@ -31,7 +31,7 @@ from grading.places import EXERCISES, KIT
 from grading.steps import STARTERS, Step
 
 KEPT_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,60}")  # the same everywhere, and short
-PER_CORE = 4  # submissions at a time: grading waits more than it computes
+PER_CORE = 6  # submissions at a time: grading waits more than it computes
 
 
 @dataclass(frozen=True)
