@@ -17,11 +17,11 @@ from course.results import Result, StepOutcome
 from course.running import ALL, Place, Run, Tests
 from course.scoring import grade
 from course.settings import default
-from grading.confinement import has_walls
 from grading.deadlines import EXIT, Deadline
 from grading.manifest import expected_tests
 from grading.report import story_text
 from grading.steps import Step
+from grading.walls import has_walls
 
 CHEATS = cheats()
 THEMES = sorted({cheat.name.partition("/")[0] for cheat in CHEATS})

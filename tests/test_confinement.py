@@ -1,5 +1,6 @@
 """Walls, limits and clean-up of programs that nobody trusts."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from chatting import linux
 from course import results
 from course.results import Result
 from grading import limits
-from grading.confinement import Confined, Usage, Walled, has_walls
+from grading.confinement import Confined, Usage, Walled
 from grading.control import Control, _threads
 from grading.deadlines import EXIT, Deadline
 from grading.diagnosis import diagnose
@@ -24,6 +25,7 @@ from grading.harness import Harness
 from grading.mismatch import Mismatch
 from grading.processes import MARK
 from grading.program import Program
+from grading.walls import Walls, has_walls
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="limits are POSIX calls")
 needs_walls = pytest.mark.skipif(not has_walls(), reason="needs Linux and bubblewrap")
@@ -39,10 +41,13 @@ Start = Callable[..., Program]
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
+def start(tmp_path: Path, walls: Walls) -> Iterator[Start]:
     """Give a function that starts a program in confinement."""
     folder = tmp_path / "grading"
     folder.mkdir()
+
+    def family(kind: type[Confined]) -> Confined:
+        return kind(walls) if issubclass(kind, Walled) else kind()
 
     with Harness(folder) as harness:
 
@@ -50,10 +55,17 @@ def start(tmp_path: Path) -> Iterator[Start]:
             path = folder / "mine.py"
             path.write_text(textwrap.dedent(source), encoding="utf-8")
             return harness.start(
-                path.name, ready=False, control=Control(), family=kind()
+                path.name, ready=False, control=Control(), family=family(kind)
             )
 
         yield start
+
+
+@pytest.fixture(scope="module")
+def walls() -> Iterator[Walls]:
+    """Give walls for the programs of all tests here."""
+    with contextlib.closing(Walls()) as walls:
+        yield walls
 
 
 # -------------------------------------------------------------------- what all get
@@ -222,9 +234,14 @@ def test_walls_that_cannot_be_built_are_an_error(
 ) -> None:
     """A program is never run without them instead."""
     wrong = ["bwrap", "--no-such-option"]
-    monkeypatch.setattr("grading.confinement._walls", lambda *_: wrong)
-    with pytest.raises(RuntimeError, match="the sandbox cannot be built: bwrap: "):
-        Walled().spawn([sys.executable, "-c", "print('I run')"], tmp_path)
+    monkeypatch.setattr("grading.walls._outer_walls", lambda *_: wrong)
+    (tmp_path / "mine.py").write_text("print('I run')\n", encoding="utf-8")
+    wanted = "the sandbox cannot be built: bwrap: "
+    with (
+        contextlib.closing(Walls()) as walls,
+        pytest.raises(RuntimeError, match=wanted),
+    ):
+        walls.start(tmp_path, ["0", "0", "-", "mine.py"])
 
 
 # ------------------------------------------------------------------- what is believed

@@ -25,7 +25,7 @@ from course.likeness import FINGERPRINTS, SERVER, SOLUTIONS
 from course.results import Outcome, Result, StepOutcome
 from course.running import Place, Stopped
 from course.working import working_folder
-from grading import confinement
+from grading import walls
 from grading.manifest import expected_tests
 from grading.places import EXERCISES, KIT
 from grading.steps import STARTERS, Step
@@ -103,9 +103,9 @@ class _One:
 
     def _digest(self, taken: Taken) -> str:
         names = " ".join(step.name for step in self.batch.steps)
-        walls = "".join(isolation())
+        lacking = "".join(isolation())
         text = (
-            f"{taken.digest()} {grader_digest()} {names} {self.batch.repeats} {walls}"
+            f"{taken.digest()} {grader_digest()} {names} {self.batch.repeats} {lacking}"
         )
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -235,7 +235,7 @@ def failed(step: Step, why: str) -> StepOutcome:
 @cache
 def isolation() -> tuple[str, ...]:
     """Return which walls this system cannot build, in sentences."""
-    if confinement.has_walls():
+    if walls.has_walls():
         return ()
     ours = ", the kit's solutions among them" if SOLUTIONS.is_dir() else ""
     return (

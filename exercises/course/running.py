@@ -19,7 +19,7 @@ from typing import IO, Any
 
 from course import results
 from course.results import Outcome, StepOutcome
-from grading import confinement, facts
+from grading import facts, walls
 from grading.deadlines import patient
 from grading.diagnosis import diagnose
 from grading.manifest import Expected, expected_tests
@@ -243,13 +243,13 @@ def _command(
     what = [os.fspath(step.folder) for step in steps]
     if tests:
         what = [f"{it.grader}::{test}" for it in steps for test in tests[it.name]]
-    walls = confinement.has_walls()
+    walled = walls.has_walls()
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     command += ["-p", "pytest_timeout", "-c", os.fspath(KIT / "pyproject.toml")]
     command += ["--rootdir", os.fspath(KIT), "--confcutdir", os.fspath(KIT)]
-    command += ["-s", "--lifeline", "--confine", "--walls", "yes" if walls else "no"]
+    command += ["-s", "--lifeline", "--confine", "--walls", "yes" if walled else "no"]
     command += [f"--submission={submission}", f"--facts={facts}", *what]
-    return confinement.in_private_network(command) if walls else command
+    return walls.in_private_network(command) if walled else command
 
 
 def _grade(

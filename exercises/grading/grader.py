@@ -26,7 +26,7 @@ from grading.control import Control
 from grading.deadlines import LINE, Deadline
 from grading.diagnosis import unhandled_errors
 from grading.harness import Harness
-from grading.mismatch import ANY_LINE, Wanted, matched
+from grading.mismatch import matched, text_of
 from grading.people import Listener, Person
 from grading.processes import Family
 from grading.program import Program
@@ -36,6 +36,7 @@ from grading.steps import Step
 
 __tracebackhide__ = True  # pytest then shows the test's line, not ours
 
+PREFIX = re.compile(r"(?:.*\W)?")  # before what somebody says
 GREETING = re.compile(r"\* .*")
 NOTICE = b"* "
 HARSH = "runs on a harsh system: threads switch often, recv and send move few bytes"
@@ -64,7 +65,7 @@ class Member(Person):
         Notices before it are skipped; `notices` counts them.
         """
         wording = f"to hear {quoted(text.encode())} next"
-        return self._spoken(_behind_prefix(text), wording, timeout)
+        return self._spoken(_ends(text), wording, timeout)
 
     def hears_nothing_before(self, text: str, say: Callable[[], object]) -> str:
         """Prove that nothing was said to this person: a fence, see `Person`.
@@ -73,7 +74,7 @@ class Member(Person):
         """
         say()
         wording = f"to hear nothing before {quoted(text.encode())}"
-        return self._spoken(_behind_prefix(text), wording)
+        return self._spoken(_ends(text), wording)
 
     def hears_at_last(self, text: str) -> str:
         """Expect that `text` is said sooner or later; return the line."""
@@ -82,25 +83,26 @@ class Member(Person):
 
     def hears_something(self, wording: str = "to hear something") -> str:
         """Expect that something is said; return the line."""
-        return self._spoken(ANY_LINE, wording)
+        return self._spoken(lambda _: True, wording)
 
     def hears_line(self, line: str, why: str = "") -> str:
         """Expect the next thing said to be exactly this line, prefix and all."""
         wording = f"to hear {quoted(line.encode())} next{why and f', {why}'}"
-        return self._spoken(line, wording)
+        return self._spoken(lambda got: got == line, wording)
 
-    def _spoken(self, wanted: Wanted, wording: str, timeout: float = LINE) -> str:
+    def _spoken(
+        self, fits: Callable[[str], bool], wording: str, timeout: float = LINE
+    ) -> str:
         deadline = Deadline(timeout)
         while (line := self._line(deadline)) is not None and line.startswith(NOTICE):
             self._past.append(line)
             self._notices.append(line)
         if line is None:
             raise self.mismatch(wording, self._nothing(deadline))
-        match = matched(wanted, line)
-        if not match:
+        if not fits(text := text_of(line)):
             raise self.mismatch(wording, quoted(line))
         self._past.append(line)
-        return match[0]
+        return text
 
     def is_told(
         self, pattern: str, wording: str, timeout: float = LINE
@@ -124,8 +126,18 @@ class Member(Person):
         return sum(matched(wanted, line) is not None for line in self._notices)
 
 
+def _ends(text: str) -> Callable[[str], bool]:
+    """Return what tells whether a line is `text` behind any prefix.
+
+    It says the same as `_behind_prefix`, but a new regex for each line takes long.
+    """
+    return lambda line: (
+        line.endswith(text) and bool(PREFIX.fullmatch(line, 0, len(line) - len(text)))
+    )
+
+
 def _behind_prefix(text: str) -> re.Pattern[str]:
-    return re.compile(rf"(?:.*\W)?{re.escape(text)}")
+    return re.compile(PREFIX.pattern + re.escape(text))
 
 
 class Grader(Harness):
@@ -201,8 +213,8 @@ class Grader(Harness):
         if wanted not in (0, port):
             expected = f"to listen on the port that --port says, {wanted}"
             raise program.mismatch(expected, f"port {port}")
-        ports = sorted(program.listening_ports())
-        if port not in ports:
+        if not program.listens_on(port):
+            ports = sorted(program.listening_ports())
             got = f"a listener on port {ports}" if ports else "no listener at all"
             raise program.mismatch(f"to listen on port {port}, as it said", got)
 

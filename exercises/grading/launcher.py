@@ -10,9 +10,10 @@ often as can be, in the middle of the student's functions, and `recv` and `send`
 few bytes at a time. All of this may happen on any system at any time; here it happens
 every time, so that a mistake shows now and not in front of an audience.
 
-LIMITS is - or such as CPU=60,NOFILE=1024, by the names of setrlimit(2). As the first
-process of a sandbox we start the program as a child, and say through the pipe that
-GRADING_STATUS names how it ends.
+LIMITS is - or such as CPU=60,NOFILE=1024, by the names of setrlimit(2).
+
+Within walls `forkserver` calls us as their first process. Then the program is a child,
+and through a socket we say how it ends.
 
 This module runs before the program: it imports little (not even pathlib), and nothing
 of ours.
@@ -21,6 +22,7 @@ of ours.
 from __future__ import annotations
 
 import _thread
+import atexit
 import os
 import sys
 
@@ -35,15 +37,15 @@ SWITCH_INTERVAL = 1e-6  # seconds; the default is 0.005
 LONGEST_YIELD = 200e-6  # seconds; long enough for another thread to get in between
 DAWDLE = 0.02  # seconds; long enough for an answer
 PR_SET_DUMPABLE = 4  # of prctl.h
+STARTED = b"started"  # the first thing that is said through the socket
 SIZES = (1, 2, 3, 5, 1000)  # bytes that recv or send may move at once
 
 
-def main() -> None:
-    """Run the program named on the command line."""
-    port, seed, limits, path, *arguments = sys.argv[1:]
-    status = os.environ.pop("GRADING_STATUS", "")
-    if status:
-        _go_on_as_child(int(status))
+def run(words: list[str], status: int = -1) -> None:
+    """Run the program that `words` name; in a child if there is a `status` socket."""
+    port, seed, limits, path, *arguments = words
+    if status >= 0:
+        _go_on_as_child(status)
     if limits != "-":
         _set(limits)
     sys.argv[:] = [path, *arguments]
@@ -59,9 +61,11 @@ def main() -> None:
     module.__file__ = path
     sys.modules["__main__"] = module
     compiled = _compiled(path)
-    if limits != "-" and not status:
+    if limits != "-" and status < 0:
         _keep_to_ourselves()
-    exec(compiled, vars(module))  # the student's program, in its own process
+    if status >= 0:
+        atexit.register(_end)  # what is registered first is called last
+    _execute(compiled, vars(module))
 
 
 def _compiled(path: str) -> CodeType:
@@ -69,11 +73,27 @@ def _compiled(path: str) -> CodeType:
         return compile(file.read(), path, "exec", dont_inherit=True)
 
 
+def _execute(compiled: CodeType, variables: dict[str, Any]) -> None:
+    try:
+        exec(compiled, variables)  # the student's program, in its own process
+    except SystemExit as exc:
+        code = exc.code if isinstance(exc.code, int) else int(exc.code is not None)
+        _exit_code.append(code & 0xFF)
+        raise
+    except Exception:
+        _exit_code.append(1)
+        raise
+    _exit_code.append(0)
+
+
+_exit_code: list[int] = []  # once the program has come to its end in good order
+
+
 # --------------------------------------------------------------------- confinement
 
 
 def _go_on_as_child(status: int) -> None:
-    """Return in a child; say what becomes of it, and stay while it has left others.
+    """Return in a child; say what becomes of it, and stay until the grader hangs up.
 
     The system spares process 1 from signals, so a program must not be that itself.
     """
@@ -85,14 +105,27 @@ def _go_on_as_child(status: int) -> None:
         return
     for standard in range(3):  # so that the grader sees the end of its streams
         os.close(standard)
-    os.write(status, b"started\n")
+    os.write(status, STARTED)
     while True:
         try:
             pid, ending = os.wait()
         except ChildProcessError:
+            os.read(status, 1)  # until the grader hangs up: it may want to look at us
             os._exit(0)
         if pid == child:
-            os.write(status, b"%d\n" % os.waitstatus_to_exitcode(ending))
+            os.write(status, b"%d" % os.waitstatus_to_exitcode(ending))
+
+
+def _end() -> None:
+    """End here and now, after all that Python does for a program that ends.
+
+    A fork shares memory as long as nobody writes to it. To clear it away, as Python
+    does in the very end, would mean to copy all of it first.
+    """
+    if _exit_code:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(_exit_code[0])
 
 
 def _let_others_look(*, allowed: bool) -> None:
@@ -160,7 +193,7 @@ def _set(limits: str) -> None:
         resource.setrlimit(what, (most, most))
 
 
-HERE = main.__code__.co_filename  # what a traceback calls this file
+HERE = run.__code__.co_filename  # what a traceback calls this file
 
 
 # ------------------------------------------------------------------------- errors
@@ -196,10 +229,15 @@ def _show_errors(folder: str) -> None:
     threading.excepthook = show_of_thread
 
 
+def _is_ours(filename: str) -> bool:
+    """Whether it is this file or one beside it: the fork server."""
+    return os.path.dirname(filename) == os.path.dirname(HERE)  # noqa: PTH120
+
+
 def _shorten(told: TracebackException, folder: str) -> None:
     """Begin with the program's first frame, and name its files as its author does."""
     inside = folder + os.sep
-    frames = [frame for frame in told.stack if frame.filename != HERE]
+    frames = [frame for frame in told.stack if not _is_ours(frame.filename)]
     own = [n for n, frame in enumerate(frames) if frame.filename.startswith(inside)]
     told.stack[:] = frames[own[0] if own else 0 :]
     for frame in told.stack:
@@ -251,7 +289,7 @@ def _rows(frame: FrameType | None) -> list[str]:
     rows: list[str] = []
     while frame:
         code = frame.f_code
-        if code.co_filename != HERE:
+        if not _is_ours(code.co_filename):
             rows.append(f"{code.co_filename}\t{frame.f_lineno}\t{code.co_name}")
         frame = frame.f_back
     return rows[::-1]
@@ -333,4 +371,4 @@ class Chance:
 
 
 if __name__ == "__main__":
-    main()
+    run(sys.argv[1:])

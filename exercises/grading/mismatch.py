@@ -57,10 +57,14 @@ class Mismatch(AssertionError):
 
 
 def matched(wanted: Wanted, line: bytes) -> re.Match[str] | None:
-    """Match a whole line, without its LF or CR LF; bytes not UTF-8 appear as \\xff."""
-    text = bare(line).decode(errors="backslashreplace")
+    """Match a whole line, see `text_of`."""
     pattern = re.compile(re.escape(wanted)) if isinstance(wanted, str) else wanted
-    return pattern.fullmatch(text)
+    return pattern.fullmatch(text_of(line))
+
+
+def text_of(line: bytes) -> str:
+    """Return a line without its LF or CR LF; bytes not UTF-8 appear as \\xff."""
+    return bare(line).decode(errors="backslashreplace")
 
 
 def described(wanted: Wanted) -> str:

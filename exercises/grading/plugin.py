@@ -15,13 +15,14 @@ import os
 import zlib
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from grading import progress
-from grading.confinement import confined_family
+from grading.confinement import Confined, Walled
 from grading.facts import as_line
 from grading.fixtures import no_threads_left
 from grading.grader import Grader, Missing
@@ -34,10 +35,12 @@ from grading.processes import Family
 from grading.report import story_text
 from grading.steps import EXERCISES, Step, all_steps, step_of
 from grading.story import Story
+from grading.walls import Walls, has_walls
 
 SOLUTIONS = EXERCISES.parent / "tests" / "solutions"
 
 _step_key = pytest.StashKey[Step]()
+_walls_key = pytest.StashKey[Walls]()
 
 
 # ------------------------------------------------------------------------- options
@@ -88,8 +91,16 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(Scoreboard(config), "scoreboard")
     if config.getoption("walls") == "no":
         ORPHANAGE.open()
+    elif config.getoption("confine") and (config.getoption("walls") or has_walls()):
+        config.stash[_walls_key] = Walls()
     if config.getoption("lifeline"):
         hold_on()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Pull down what was built."""
+    if walls := config.stash.get(_walls_key, None):
+        walls.close()
 
 
 def source_of(config: pytest.Config) -> Path:
@@ -140,7 +151,8 @@ def _new_family(config: pytest.Config) -> Callable[[], Family]:
     """Return what makes the family of one program."""
     if not config.getoption("confine"):
         return Family
-    return confined_family(config.getoption("walls"))
+    walls = config.stash.get(_walls_key, None)
+    return partial(Walled, walls) if walls else Confined
 
 
 def _seed(test: str) -> int:

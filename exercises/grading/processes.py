@@ -7,16 +7,21 @@ its environment and orphans its child, slips through; that needs the system's he
 """
 
 import contextlib
+import functools
 import os
+import py_compile
 import sys
 import uuid
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import psutil
 
 from grading.deadlines import EXIT, Deadline
 from grading.spawning import Process, spawn
 
+LAUNCHER = Path(__file__).with_name("launcher.py")
+OPTIONS = ("-E", "-u")  # of Python, for programs
 MARK = "GRADING_MARK_"  # begins the name of the variable that marks a family
 
 
@@ -71,6 +76,10 @@ class Family:
         self.set_head(process.pid)
         return process
 
+    def launch(self, words: Sequence[str], cwd: str | os.PathLike[str]) -> Process:
+        """Start a program by the launcher, which `words` are for; return at once."""
+        return self.spawn([sys.executable, *OPTIONS, _launcher(), *words], cwd)
+
     def environment(self) -> dict[str, str]:
         """Return our environment for the program: marked, and without test settings.
 
@@ -102,13 +111,16 @@ class Family:
                 if self._mark in process.environ():
                     yield process
 
-    def listening_ports(self) -> set[int]:
-        """Return the TCP ports on which the program or a descendant listens."""
+    def listening_ports(self, kind: str = "tcp") -> set[int]:
+        """Return the TCP ports on which the program or a descendant listens.
+
+        `kind` may also be "tcp4" or "tcp6".
+        """
         family = [*([self._head] if self._head else []), *self.descendants()]
         found: set[int] = set()
         for process in family:
             with contextlib.suppress(psutil.Error):
-                for connection in process.net_connections("tcp"):
+                for connection in process.net_connections(kind):
                     if connection.status == psutil.CONN_LISTEN:
                         found.add(connection.laddr.port)
         return found
@@ -135,3 +147,13 @@ def _alive(process: psutil.Process) -> bool:
     with contextlib.suppress(psutil.Error):
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     return False
+
+
+@functools.cache
+def _launcher() -> str:
+    """Return the launcher, compiled: Python does that anew for each script it runs."""
+    try:
+        compiled = py_compile.compile(os.fspath(LAUNCHER), doraise=True)
+        return compiled or os.fspath(LAUNCHER)
+    except OSError:  # the kit lies where we may not write
+        return os.fspath(LAUNCHER)

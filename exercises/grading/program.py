@@ -8,9 +8,7 @@ that a process nobody can kill cannot keep us alive.
 """
 
 import contextlib
-import functools
 import os
-import py_compile
 import re
 import signal
 import sys
@@ -28,7 +26,7 @@ from grading.control import Control
 from grading.deadlines import EXIT, GLANCE, LINE, READY, REST, SLOW_REST, Deadline
 from grading.mismatch import ANY_LINE, Mismatch, Wanted, described, matched
 from grading.output import Output
-from grading.processes import Family
+from grading.processes import OPTIONS, Family
 from grading.ready import Address
 from grading.rendering import quoted
 from grading.spawning import INTERRUPT
@@ -39,7 +37,6 @@ __tracebackhide__ = True  # pytest then shows the test's line, not ours
 _T = TypeVar("_T")
 Stream = Literal["stdout", "stderr"]
 
-LAUNCHER = Path(__file__).with_name("launcher.py")
 PRINTED_EVENTS = 100  # lines of each stream that go into the transcript
 REPORTED = 8192  # bytes of each stream that go into a report
 BUSY = 0.2  # of a processor core; a program that waits uses next to nothing
@@ -80,18 +77,15 @@ class Program:
         self._input_ended = False  # it is told so
         self._family = family or Family()
 
-        options = ["-E", "-u", *python_args]
         words = [str(arg) for arg in args]
-        program = [str(path), *words]
-        shown = ["python", *options, Path(path).name, *words]
+        options = [] if control else [*OPTIONS, *python_args]
+        self._command = " ".join(["python", *options, Path(path).name, *words])
         if control:
-            told = [*control.words, self._family.limits]
-            program = [_launcher(), *told, *program]
-            shown = ["python", Path(path).name, *words]
-        self._command = " ".join(shown)
-        self._process = self._family.spawn(
-            [sys.executable, *options, *program], self._folder
-        )
+            told = [*control.words, self._family.limits, str(path), *words]
+            self._process = self._family.launch(told, self._folder)
+        else:
+            command = [sys.executable, *options, str(path), *words]
+            self._process = self._family.spawn(command, self._folder)
         transcript.record(self.name, "started", note=self._command)
         self.watch = self.watch_activity()
         transcript.add_program(self.state)
@@ -399,6 +393,12 @@ class Program:
             self._closing.wait(moment / 5)
         return rested >= moment
 
+    def listens_on(self, port: int) -> bool:
+        """Whether it, or what it has started, listens on this TCP port."""
+        # One kind of sockets after the other: the system looks through all there are.
+        kinds = ("tcp4", "tcp6")
+        return any(port in self._family.listening_ports(kind) for kind in kinds)
+
     def listening_ports(self) -> set[int]:
         """Return the TCP ports on which it, or what it has started, listens."""
         return self._family.listening_ports()
@@ -454,16 +454,6 @@ class Program:
     def __exit__(self, *exc_info: object) -> None:
         """Close it."""
         self.close()
-
-
-@functools.cache
-def _launcher() -> str:
-    """Return the launcher, compiled: Python does that anew for each script it runs."""
-    try:
-        compiled = py_compile.compile(os.fspath(LAUNCHER), doraise=True)
-        return compiled or os.fspath(LAUNCHER)
-    except OSError:  # the kit lies where we may not write
-        return os.fspath(LAUNCHER)
 
 
 def _ending(code: int) -> str:

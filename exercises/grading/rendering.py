@@ -14,6 +14,8 @@ _ARROWS: dict[Kind, str] = {"accepted": "<-", "got": "<-", "ended": "<-"}
 def visible(data: bytes) -> str:
     r"""Return `data` as printable text: hello\r\n, é as é, other bytes as \x1b."""
     text = data.decode("utf-8", "surrogateescape")
+    if text.isprintable() and "\\" not in text:  # nearly always
+        return text
     return "".join(
         char if char.isprintable() and char != "\\" else _escaped(char) for char in text
     )
