@@ -112,7 +112,7 @@ class Stage(Harness):
 
     def server(self, *args: object, harsh: bool = False) -> Program:
         """Start `mchat.py`; if `harsh`, threads are switched in mid-function."""
-        control = Control(self._seed) if harsh else None
+        control = Control(f"harsh={self._seed}") if harsh else None
         return self.start("mchat.py", "--port", 0, *args, control=control)
 
     def join(self, server: Program, *names: str, **options: int) -> list[Any]:

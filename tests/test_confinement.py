@@ -241,7 +241,7 @@ def test_walls_that_cannot_be_built_are_an_error(
         contextlib.closing(Walls()) as walls,
         pytest.raises(RuntimeError, match=wanted),
     ):
-        walls.start(tmp_path, ["0", "0", "-", "mine.py"])
+        walls.start(tmp_path, ["0", "-", "-", "mine.py"])
 
 
 # ------------------------------------------------------------------- what is believed

@@ -20,12 +20,12 @@ Launch = Callable[..., Program]
 
 @pytest.fixture
 def launch(harness: Harness, tmp_path: Path) -> Launch:
-    """Give a function that launches a program, with a seed if there is one."""
+    """Give a function that launches a program, on some system."""
 
-    def launch(source: str, *args: object, seed: int = 0) -> Program:
+    def launch(source: str, *args: object, system: str = "-") -> Program:
         path = tmp_path / "mine.py"
         path.write_text(textwrap.dedent(source), encoding="utf-8")
-        return harness.start(path.name, *args, ready=False, control=Control(seed))
+        return harness.start(path.name, *args, ready=False, control=Control(system))
 
     return launch
 
@@ -263,8 +263,8 @@ LOST_UPDATE = """
 
 
 def test_harsh_system_shows_a_race(launch: Launch) -> None:
-    """An update is lost; without a seed it practically never is."""
-    program = launch(LOST_UPDATE, seed=1)
+    """An update is lost; without a seed such a system it practically never is."""
+    program = launch(LOST_UPDATE, system="harsh=1")
     assert program.wait_exit() == 0
     assert int(program.stdout) < 100
 
@@ -286,7 +286,44 @@ def test_harsh_system_moves_few_bytes(launch: Launch) -> None:
         one.close()
         print(len(list(two.makefile("rb"))))
         """,
-        seed=1,
+        system="harsh=1",
     )
     assert program.wait_exit() == 0, program.stderr
     assert program.stdout.splitlines() == ["1 True", "1 500 True", "100"]
+
+
+@pytest.mark.parametrize(
+    "wait",
+    [
+        "time.sleep(20)",
+        "sock.settimeout(20); look(sock.recv, 1)",
+        "socket.setdefaulttimeout(20); look(socket.create_server(LOCAL).accept)",
+        "select.select([sock], [], [], 20)",
+        "selectors.DefaultSelector().select(20)",
+        "threading.Event().wait(20)",
+        "thread.join(20)",
+        "look(queue.Queue().get, timeout=20)",
+        "look(asyncio.run, asyncio.wait_for(asyncio.Event().wait(), 20))",
+    ],
+)
+def test_time_flies_on_a_hasty_system(wait: str, launch: Launch) -> None:
+    """However a program waits for 20 seconds, they are soon over."""
+    source = f"""
+        import asyncio, queue, select, selectors, socket, threading, time
+
+        def look(function, *args, **kwargs):
+            try:
+                function(*args, **kwargs)
+            except (TimeoutError, asyncio.TimeoutError, queue.Empty) as exc:
+                print(type(exc).__name__)
+
+        LOCAL = ("127.0.0.1", 0)
+        sock, other = socket.socketpair()
+        begun = time.monotonic()
+        thread = threading.Thread(target=threading.Event().wait, daemon=True)
+        thread.start()
+        {wait}
+        print("done", time.monotonic() - begun > 19)
+        """
+    program = launch(source, system="hasty")
+    program.expect_output("done True")

@@ -21,9 +21,11 @@ The harness, which plays people and runs programs:
     processes    the family of a process, and its end; spawning: its beginning
     limits       how much a program of a stranger may use
     orphans      processes that lose their parents become ours
+    walls        a sandbox, and the programs in it; forkserver: who starts them there
     confinement  walls and limits for programs of strangers
     output       what a program printed on one stream; ready: its ready line
     control      where its threads stand; launcher: the other end, inside the program
+    systems      what the launcher can make a program believe to run on
     program      one program under test: start, read, type, signal, stop
     people       one TCP connection in a test, and a listener for client programs
     harness      all of it together, torn down in the right order

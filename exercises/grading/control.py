@@ -19,15 +19,15 @@ WORD = 100  # characters of a name that are told
 class Control:
     """Our end of the line to one launcher. One thread at a time may ask."""
 
-    def __init__(self, seed: int = 0) -> None:
+    def __init__(self, system: str = "-") -> None:
         """Listen on a free port; the launcher connects to it.
 
-        A `seed` other than 0 makes the conditions harsh.
+        `system` is one of those in `systems`.
         """
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._sock: socket.socket | None = None
         #: What the launcher needs to be told.
-        self.words = [str(self._listener.getsockname()[1]), str(seed)]
+        self.words = [str(self._listener.getsockname()[1]), system]
 
     def ask(self, folder: Path) -> tuple[ThreadState, ...]:
         """Return where the threads stand; nothing if there is no answer in time.

@@ -40,8 +40,9 @@ PREFIX = re.compile(r"(?:.*\W)?")  # before what somebody says
 GREETING = re.compile(r"\* .*")
 NOTICE = b"* "
 HARSH = "runs on a harsh system: threads switch often, recv and send move few bytes"
+HASTY = "runs on a hasty system: there a minute passes in less than a second"
 LAST_WORDS = 0.3  # seconds that a program may take to say more
-SILENCE = 1.05  # seconds; longer than the favourite timeout
+SILENCE = 0.35  # seconds; on a hasty system more than half a minute
 MOMENT = 0.05  # seconds in which nothing moves
 PAUSE = 0.3  # seconds within which such a moment should come
 MEASURE = 0.1  # seconds of processor time that we burn to compare with
@@ -166,30 +167,42 @@ class Grader(Harness):
     # -- programs ---------------------------------------------------------------
 
     def server(
-        self, *args: object, port: int = 0, harsh: bool = False, ready: bool = True
+        self,
+        *args: object,
+        port: int = 0,
+        ready: bool = True,
+        harsh: bool = False,
+        hasty: bool = False,
     ) -> Program:
         """Start `mchat.py --port PORT`; wait until it is ready, unless told not to."""
-        program = self.run("mchat.py", "--port", port, *args, harsh=harsh)
+        program = self.run("mchat.py", "--port", port, *args, harsh=harsh, hasty=hasty)
         if ready:
             program.wait_ready()
             self._check_ready_line(program, port)
         return program
 
-    def client(self, to: Listener | Address, *, harsh: bool = False) -> Program:
+    def client(
+        self, to: Listener | Address, *, harsh: bool = False, hasty: bool = False
+    ) -> Program:
         """Start `chat.py HOST PORT`; do not wait for anything."""
         address = to.address if isinstance(to, Listener) else to
-        return self.run("chat.py", *address, harsh=harsh)
+        return self.run("chat.py", *address, harsh=harsh, hasty=hasty)
 
-    def run(self, name: str, *args: object, harsh: bool = False) -> Program:
-        """Start a program of the student's; raise Missing if it was not handed in."""
+    def run(
+        self, name: str, *args: object, harsh: bool = False, hasty: bool = False
+    ) -> Program:
+        """Start a program of the student's; raise Missing if it was not handed in.
+
+        It may run on a harsh system, or on a hasty one; see `systems`.
+        """
         self._copy_files()
-        seed = self._random.randrange(1, 2**31) if harsh else 0
-        control = Control(seed)
+        seed = self._random.randrange(1, 2**31)
+        control = Control(f"harsh={seed}" if harsh else "hasty" if hasty else "-")
         self._cleanup.callback(control.close)
         family = self._new_family()
         program = self.start(name, *args, ready=False, control=control, family=family)
-        if harsh:
-            self.transcript.record(program.name, "noted", note=HARSH)
+        for note in [HARSH] * harsh + [HASTY] * hasty:
+            self.transcript.record(program.name, "noted", note=note)
         self._programs.append(program)
         return program
 
@@ -285,9 +298,10 @@ class Grader(Harness):
         program.becomes(lambda: watch.resting() > MOMENT)
 
     def silence(self) -> None:
-        """Let a second pass, and a bit: a program must not lose its patience by then.
+        """Let nothing happen for half a minute, as programs on a hasty system see it.
 
-        Timeouts are a favourite way out for beginners, and one second is theirs.
+        Timeouts are a favourite way out for beginners: a program must not lose its
+        patience by then.
         """
         threading.Event().wait(SILENCE)
 

@@ -1,14 +1,12 @@
 """Runs a student's program inside its own process, so that we can look into it.
 
-    python -E -u launcher.py CONTROL_PORT SEED LIMITS PROGRAM [ARGUMENT ...]
+    python -E -u launcher.py CONTROL_PORT SYSTEM LIMITS PROGRAM [ARGUMENT ...]
 
 The program runs as `__main__`, as if started by itself. Beside it a thread, which
 `threading` does not know of, answers through CONTROL_PORT where all threads stand.
 
-With a SEED other than 0 the program runs on a harsh system. Threads are switched as
-often as can be, in the middle of the student's functions, and `recv` and `send` move
-few bytes at a time. All of this may happen on any system at any time; here it happens
-every time, so that a mistake shows now and not in front of an audience.
+SYSTEM is - or one of those that `systems` makes, on which mistakes show that would
+need luck, or long waits, otherwise.
 
 LIMITS is - or such as CPU=60,NOFILE=1024, by the names of setrlimit(2).
 
@@ -33,17 +31,13 @@ if TYPE_CHECKING:
     from types import CodeType, FrameType, TracebackType
     from typing import Any
 
-SWITCH_INTERVAL = 1e-6  # seconds; the default is 0.005
-LONGEST_YIELD = 200e-6  # seconds; long enough for another thread to get in between
-DAWDLE = 0.02  # seconds; long enough for an answer
 PR_SET_DUMPABLE = 4  # of prctl.h
 STARTED = b"started"  # the first thing that is said through the socket
-SIZES = (1, 2, 3, 5, 1000)  # bytes that recv or send may move at once
 
 
 def run(words: list[str], status: int = -1) -> None:
     """Run the program that `words` name; in a child if there is a `status` socket."""
-    port, seed, limits, path, *arguments = words
+    port, system, limits, path, *arguments = words
     if status >= 0:
         _go_on_as_child(status)
     if limits != "-":
@@ -55,8 +49,8 @@ def run(words: list[str], status: int = -1) -> None:
     _show_errors(folder)
     if int(port):
         _answer_questions(int(port))
-    if int(seed):
-        be_harsh(folder, int(seed))
+    if system != "-":
+        _make(system, folder)
     module = type(sys)("__main__")
     module.__file__ = path
     sys.modules["__main__"] = module
@@ -66,6 +60,14 @@ def run(words: list[str], status: int = -1) -> None:
     if status >= 0:
         atexit.register(_end)  # what is registered first is called last
     _execute(compiled, vars(module))
+
+
+def _make(system: str, folder: str) -> None:
+    sys.path[0] = os.path.dirname(HERE)  # noqa: PTH120
+    import systems  # type: ignore[import-not-found]  # it lies beside us
+
+    sys.path[0] = folder
+    systems.make(system, folder)
 
 
 def _compiled(path: str) -> CodeType:
@@ -120,9 +122,12 @@ def _end() -> None:
     """End here and now, after all that Python does for a program that ends.
 
     A fork shares memory as long as nobody writes to it. To clear it away, as Python
-    does in the very end, would mean to copy all of it first.
+    does in the very end, would mean to copy all of it first. But if threads are left,
+    that end is not always a good one, and must be seen.
     """
-    if _exit_code:
+    import threading
+
+    if _exit_code and threading.active_count() == 1:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(_exit_code[0])
@@ -293,81 +298,6 @@ def _rows(frame: FrameType | None) -> list[str]:
             rows.append(f"{code.co_filename}\t{frame.f_lineno}\t{code.co_name}")
         frame = frame.f_back
     return rows[::-1]
-
-
-# ------------------------------------------------------------------ a harsh system
-
-
-def be_harsh(folder: str, seed: int) -> None:
-    """Switch threads often, inside functions of files in `folder`; cut transfers."""
-    import socket
-    import threading
-    import time
-
-    chance = Chance(seed)
-    sys.setswitchinterval(SWITCH_INTERVAL)
-
-    def on_line(frame: FrameType, event: str, arg: object) -> Any:
-        if event == "line" and chance.below(4) == 0:
-            time.sleep(LONGEST_YIELD * chance.below(8) / 8)
-        return on_line
-
-    def on_call(frame: FrameType, event: str, arg: object) -> Any:
-        return on_line if frame.f_code.co_filename.startswith(folder) else None
-
-    threading.settrace(on_call)
-    sys.settrace(on_call)
-    _cut_short(socket.socket, chance)
-    _dawdle(socket.socket)
-
-
-def _dawdle(cls: Any) -> None:
-    """Let the other side see an end well before the program goes on behind it."""
-    from time import sleep
-
-    shutdown = cls.shutdown
-
-    def slow_shutdown(self: Any, how: int) -> None:
-        shutdown(self, how)
-        sleep(DAWDLE)
-
-    cls.shutdown = slow_shutdown
-
-
-def _cut_short(cls: Any, chance: Chance) -> None:
-    """Let `recv` and `send` move fewer bytes than they could: socket(7) allows it."""
-    recv, recv_into, send = cls.recv, cls.recv_into, cls.send
-
-    def short_recv(self: Any, size: int, *flags: int) -> Any:
-        return recv(self, min(size, chance.size()), *flags)
-
-    def short_recv_into(self: Any, buffer: Any, size: int = 0, *flags: int) -> Any:
-        whole = size or len(memoryview(buffer).cast("B"))
-        return recv_into(self, buffer, min(whole, chance.size()), *flags)
-
-    def short_send(self: Any, data: Any, *flags: int) -> Any:
-        return send(self, memoryview(data).cast("B")[: chance.size()], *flags)
-
-    cls.recv, cls.recv_into, cls.send = short_recv, short_recv_into, short_send
-
-
-class Chance:
-    """Numbers that look random; the same seed gives the same ones.
-
-    `random` would do as well, but its import takes longer than most programs run.
-    """
-
-    def __init__(self, seed: int) -> None:
-        self._state = seed
-
-    def below(self, limit: int) -> int:
-        """Return a number from 0 to `limit` - 1."""
-        self._state = (self._state * 6364136223846793005 + 1442695040888963407) % 2**64
-        return (self._state >> 33) % limit
-
-    def size(self) -> int:
-        """Return how many bytes may be moved at once."""
-        return SIZES[self.below(len(SIZES))]
 
 
 if __name__ == "__main__":

@@ -37,7 +37,12 @@ HERE = Path(__file__).resolve().parent
 KIT = HERE.parent.parent
 SERVER = HERE / "forkserver.py"
 # What of the grader is needed in there.
-TOOLS = (SERVER, HERE / "launcher.py", *sorted(HERE.glob("drivers/*.py")))
+TOOLS = (
+    SERVER,
+    HERE / "launcher.py",
+    HERE / "systems.py",
+    *sorted(HERE.glob("drivers/*.py")),
+)
 TEMPORARY = "/tmp"
 PUBLIC = ("/usr", "/bin", "/lib", "/lib32", "/lib64", "/libx32", "/sbin")
 LIBRARIES = ("/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d")
