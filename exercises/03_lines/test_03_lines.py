@@ -36,6 +36,7 @@ def test_pieces_become_lines(decoders: Decoding) -> None:
     decoder.feeds(b"hel", [])
     decoder.feeds(b"lo\nwor", ["hello"])
     decoder.feeds(b"l", [])
+    decoder.feeds(b"", [])
     decoder.feeds(b"d\n", ["world"])
 
 
@@ -91,13 +92,16 @@ def test_nothing_else_ends_a_line(decoders: Decoding) -> None:
 def test_letter_may_be_cut_in_two(decoders: Decoding) -> None:
     """One letter may be several bytes, and these may come in two pieces.
 
-    A byte that is no UTF-8 becomes U+FFFD, a question mark in a box.
+    Lines that have ended before it are returned all the same. A byte that is no UTF-8
+    becomes U+FFFD, a question mark in a box.
     """
     decoder = decoders.new("decoder")
     decoder.feeds(b"caf\xc3", [])
-    decoder.feeds(b"\xa9\n", ["café"])
+    decoder.feeds(b"\xa9\nth\xc3", ["café"])
+    decoder.feeds(b"\xa9\n", ["thé"])
     in_any_pieces(decoders, "é 你 😀\n".encode(), ["é 你 😀"])
     in_any_pieces(decoders, b"caf\xe9 au lait\n", ["caf\ufffd au lait"])
+    in_any_pieces(decoders, b"caf\xc3\nth\xff\n", ["caf\ufffd", "th\ufffd"])
 
 
 @pytest.mark.points(1)
@@ -118,7 +122,8 @@ def test_each_decoder_keeps_its_own(decoders: Decoding) -> None:
 def test_line_over_the_limit_is_too_long(decoders: Decoding) -> None:
     """A line of more bytes than max_line is TOO_LONG, and all others are returned.
 
-    The end of a line does not count, and a letter may be more than one byte.
+    The end of a line does not count, and a letter may be more than one byte. If
+    nothing else is said, the limit is 4096.
     """
     exact = decoders.new("exact", max_line=8)
     exact.feeds(b"12345678\r", [])
@@ -128,12 +133,15 @@ def test_line_over_the_limit_is_too_long(decoders: Decoding) -> None:
         pieces = [line[n : n + 4] for n in range(0, len(line), 4)]
         pieces += [b"\n", b"ne", b"xt\n"]
         decoders.new("pieces", max_line=8).feeds_in_all(pieces, [TOO_LONG, "next"])
-        whole = b"one\n" + line + b"\r\ntwo\nthree\n"
-        wanted = ["one", TOO_LONG, "two", "three"]
+        whole = b"one\n" + line + b"\r\n" + line + b"\ntwo\nthree\n"
+        wanted = ["one", TOO_LONG, TOO_LONG, "two", "three"]
         decoders.new("whole", max_line=8).feeds_in_all([whole], wanted)
         last = decoders.new("last", max_line=8)
         last.feeds_in_all([line], [TOO_LONG], ends=True)
         last.finishes([])
+    usual = decoders.new("usual")
+    usual.feeds_in_all([b"x" * 4096, b"\n"], ["x" * 4096])
+    usual.feeds_in_all([b"x" * 4097, b"\n"], [TOO_LONG])
 
 
 @pytest.mark.points(1)
