@@ -12,7 +12,7 @@ BETWEEN = 8  # people: the way through the list is long enough to be overtaken o
 
 # A pipe on Windows has an encoding of its own, which is not that of a terminal.
 ABROAD = "" if sys.platform == "win32" else "Grüße,  ☕ is ready: "
-LONG = ("x" if sys.platform == "win32" else "☕") * 1000  # a letter of three bytes
+LONG = ("x" if sys.platform == "win32" else "☕") * 4000  # a letter of three bytes
 
 
 @pytest.mark.points(1)
@@ -35,13 +35,18 @@ def test_everyone_hears_the_operator(grader: Grader) -> None:
 def test_line_is_heard_as_it_was_typed(grader: Grader) -> None:
     """It is one line with all its letters, and after it comes no empty line.
 
-    However long it is.
+    However long it is, and also if another program types it, half a line at a time.
     """
     server = grader.server()
     (alice,) = grader.join(server, "alice")
     for text in map(str.__add__, (ABROAD, ABROAD, LONG), grader.words(3)):
         server.type(text)
         expect_prefix(alice, alice.hears(text), text)
+    first, second = grader.words(2)
+    server.type(first, end="")
+    grader.expect_rest(server)  # so it has seen that this is no line yet
+    server.type(second)
+    alice.hears(first + second)
 
 
 @pytest.mark.points(1)
@@ -59,12 +64,12 @@ def test_several_lines_at_once_are_all_heard(grader: Grader) -> None:
 @pytest.mark.points(1)
 @pytest.mark.hint(1)
 def test_empty_line_ends_nothing(grader: Grader) -> None:
-    """The operator presses Enter, and Enter again; what is typed next is heard."""
+    """The operator presses Enter, again and again; what is typed next is heard."""
     server = grader.server()
     (alice,) = grader.join(server, "alice")
     word = grader.word()
-    server.type("")
-    server.type("")
+    for blank in ("", "", "  "):
+        server.type(blank)
     server.type(word)
     alice.hears_at_last(word)
 
@@ -111,14 +116,20 @@ def test_clients_come_while_nobody_types(grader: Grader) -> None:
 @pytest.mark.points(1)
 @pytest.mark.hint(2)
 def test_ctrl_c_ends_the_server(grader: Grader) -> None:
-    """Ctrl-C still ends the program, although more could be typed."""
-    server = grader.server()
+    """Ctrl-C still ends the program, although more could be typed.
+
+    So it does when nothing more can be typed.
+    """
+    server, other = grader.server(), grader.server()
+    other.close_stdin()
     (alice,) = grader.join(server, "alice")
     typed = grader.word()
     server.type(typed)
     alice.hears_at_last(typed)
-    server.interrupt()
-    server.wait_exit()
+    for program in (server, other):
+        grader.expect_rest(program)  # so the console waits for more, or has ended
+        program.interrupt()
+        program.wait_exit()
     grader.forgive()  # to end in good order is step 08
 
 

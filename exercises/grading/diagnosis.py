@@ -22,6 +22,8 @@ _SIGNALS = {
     "SIGPIPE": "it wrote where nobody reads, and had asked to be killed for that",
 }
 
+# What ends a program that is told to stop. Asyncio tells of it what nobody asked for.
+LAST_WORDS = ("KeyboardInterrupt", "asyncio.exceptions.CancelledError")
 _TRACEBACK = re.compile(
     r"(?:^Exception in thread (?P<thread>.+):\n)?"
     r"^Traceback \(most recent call last\):\n"
@@ -169,7 +171,7 @@ def unhandled_errors(state: ProgramState) -> Iterator[str]:
         where = f"{match['file']}, line {match['line']}"
         yield f"Python cannot read the program ({where}): {match['error']}"
     for match in _TRACEBACK.finditer(text):
-        if match["error"].startswith("KeyboardInterrupt"):
+        if match["error"].startswith(LAST_WORDS):
             continue
         victim = _victim(match, state)
         yield f"{victim} died of an error that nothing catches: {_error(match)}"

@@ -64,12 +64,14 @@ async def serve(name, reader, writer):
                     break
         for line in decoder.finish() if client.here else []:
             hear(client, line)
-        with contextlib.suppress(TimeoutError, asyncio.TimeoutError):
-            await asyncio.wait_for(writer.drain(), 1)
     leave(client)
     writer.close()
-    with contextlib.suppress(OSError):
-        await writer.wait_closed()
+    try:
+        await asyncio.wait_for(writer.wait_closed(), 1)
+    except (TimeoutError, asyncio.TimeoutError):
+        writer.transport.abort()
+    except OSError:
+        pass
 
 
 def read_console(loop, stop):

@@ -156,5 +156,6 @@ with guard:
     clients.clear()
     for client in leaving:
         client.finish()
+deadline = time.monotonic() + 1
 for client in leaving:
-    client.reader.join(1)
+    client.reader.join(max(0, deadline - time.monotonic()))

@@ -12,6 +12,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 
 import protocol
 
@@ -137,10 +138,10 @@ def close():
     members.clear()
     for client in leaving:
         client.end()
-    for client in leaving:
-        client.threads[1].join(1)
-    for client in leaving:
-        client.threads[0].join(0.5)
+    deadline = time.monotonic() + 1
+    for number in (1, 0):
+        for client in leaving:
+            client.threads[number].join(max(0, deadline - time.monotonic()))
     os._exit(0)
 
 

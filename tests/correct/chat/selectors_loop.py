@@ -34,6 +34,7 @@ class Client:
         self.decoder = protocol.Decoder()
         self.outbox = bytearray()
         self.ending = False  # close once the outbox is empty
+        self.deadline = None  # or by then
 
     def send(self, line):
         if self.ending:
@@ -97,7 +98,7 @@ def tidy():
     """Let go who is done; the others are watched for what they wait for."""
     gone = True
     while gone:
-        gone = [c for c in clients.values() if c.ending and not c.outbox]
+        gone = [c for c in clients.values() if c.ending and is_done(c)]
         for client in gone:
             del clients[client.sock]
             selector.unregister(client.sock)
@@ -105,6 +106,11 @@ def tidy():
             say(f"* {client.name} has left")
     for client in clients.values():
         selector.modify(client.sock, client.events() or selectors.EVENT_READ, client)
+
+
+def is_done(client):
+    client.deadline = client.deadline or time.monotonic() + 1
+    return not client.outbox or time.monotonic() > client.deadline
 
 
 def accept():
@@ -162,7 +168,8 @@ print("listening on {}:{}".format(*listener.getsockname()), flush=True)
 threading.Thread(target=read_console, daemon=True).start()
 running = True
 while running:
-    for key, events in selector.select():
+    waiting = any(client.ending for client in clients.values())
+    for key, events in selector.select(0.1 if waiting else None):
         if key.data is accept:
             accept()
         elif key.data is None:
