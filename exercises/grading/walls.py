@@ -35,14 +35,14 @@ from grading.spawning import sigint_not_ignored
 
 HERE = Path(__file__).resolve().parent
 KIT = HERE.parent.parent
-SERVER = HERE / "forkserver.py"
-# What of the grader is needed in there.
+# What of the grader is needed in there, and where it is found.
 TOOLS = (
-    SERVER,
+    HERE / "forkserver.py",
     HERE / "launcher.py",
     HERE / "systems.py",
     *sorted(HERE.glob("drivers/*.py")),
 )
+INSIDE = "/grader"
 TEMPORARY = "/tmp"
 PUBLIC = ("/usr", "/bin", "/lib", "/lib32", "/lib64", "/libx32", "/sbin")
 LIBRARIES = ("/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d")
@@ -70,7 +70,7 @@ class Walls:
         """
         files = sorted(folder.iterdir())
         request = {
-            "words": [*words],
+            "words": list(map(_inside, words)),
             "folder": os.fspath(folder),
             "names": [file.name for file in files],
             "writable": self.writable,
@@ -217,7 +217,7 @@ class Inside:
 
 def _start_server(control: int, writable: Sequence[str]) -> "subprocess.Popen[bytes]":
     words = [*_outer_walls(writable), "--", _python(), "-E", "-u"]
-    words += [os.fspath(SERVER), str(control)]
+    words += [_inside(os.fspath(TOOLS[0])), str(control)]
     with sigint_not_ignored():
         return subprocess.Popen(
             words,
@@ -229,6 +229,12 @@ def _start_server(control: int, writable: Sequence[str]) -> "subprocess.Popen[by
             pass_fds=(control,),
             start_new_session=True,
         )
+
+
+def _inside(word: str) -> str:
+    """Return a word of a command line as it is in there."""
+    ours = os.fspath(HERE) + os.sep
+    return f"{INSIDE}/{word.removeprefix(ours)}" if word.startswith(ours) else word
 
 
 def _writable() -> list[str]:
@@ -261,7 +267,7 @@ def _outer_walls(writable: Sequence[str]) -> list[str]:
     for path in writable:
         words += ["--dir", path]
     for tool in TOOLS:
-        words += ["--ro-bind", os.fspath(tool), os.fspath(tool)]
+        words += ["--ro-bind", os.fspath(tool), _inside(os.fspath(tool))]
     for path in ("/dev", "/"):
         words += ["--remount-ro", path]
     return [*words, "--chdir", "/"]
