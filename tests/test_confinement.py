@@ -19,7 +19,7 @@ from course.results import Result
 from grading import limits
 from grading.confinement import Confined, Usage, Walled
 from grading.control import Control, _threads
-from grading.deadlines import EXIT, Deadline
+from grading.deadlines import EXIT, Deadline, patient
 from grading.diagnosis import diagnose
 from grading.harness import Harness
 from grading.mismatch import Mismatch
@@ -35,6 +35,7 @@ FAMILIES = [
     pytest.param(Confined, id="limits"),
     pytest.param(Walled, id="walls", marks=needs_walls),
 ]
+SECONDS = patient(limits.SECONDS)
 WITHOUT_WALLS = Path(__file__).with_name("without_walls.py")
 
 Start = Callable[..., Program]
@@ -150,6 +151,7 @@ def test_too_many_processes_are_stopped_and_told(
         (Usage(threads=513), "more than 512 threads"),
         (Usage(memory=(512 << 20) + 1), "more than 512 MB of memory"),
         (Usage(entries=2001), "more than 2000 files"),
+        (Usage(seconds=1e9), f"more than {SECONDS:.0f} seconds of processor time"),
     ],
 )
 def test_excess_is_named(usage: Usage, excess: str) -> None:
@@ -242,6 +244,23 @@ def test_walls_that_cannot_be_built_are_an_error(
         pytest.raises(RuntimeError, match=wanted),
     ):
         walls.start(tmp_path, ["0", "-", "-", "mine.py"])
+
+
+@needs_walls
+def test_kit_may_lie_where_programs_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They have a file system of their own there, and find what they need."""
+    monkeypatch.setattr("tempfile.tempdir", str(proofs.ROOT.parent))
+    (tmp_path / "mine.py").write_text("print('I run')\n", encoding="utf-8")
+    with contextlib.closing(Walls()) as walls:
+        program = walls.start(tmp_path, ["0", "hasty", "-", "mine.py"])
+        assert program.wait() == 0
+        program.pull_down()
+        assert program.stdout
+        assert program.stdout.read() == b"I run\n"
+        for pipe in filter(None, (program.stdin, program.stdout, program.stderr)):
+            pipe.close()
 
 
 # ------------------------------------------------------------------- what is believed

@@ -109,10 +109,11 @@ def test_limits_are_those_that_are_set() -> None:
         f"memory | {limits.MEMORY // limits.MB} MB",
         f"processes | {limits.PROCESSES}",
         f"threads | {limits.THREADS}",
-        f"disk | {size} in its folder, {size} of temporary files, {size} a file",
+        f"disk | {size} of files and temporary files, {size} a file",
         f"files and folders that it makes | {limits.ENTRIES}",
         f"open files and sockets | {limits.FILES}, of each process",
-        f"processor time | {limits.PROCESSOR} s, of each process",
+        f"processor time | {limits.SECONDS} s in all its processes together,"
+        f" and {limits.PROCESSOR} s of each process",
     ):
         assert f"| {row} |" in part
     assert limits.DISK == limits.WRITES

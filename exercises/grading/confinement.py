@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 
 from grading import limits
-from grading.deadlines import EXIT
+from grading.deadlines import EXIT, patient
 from grading.orphans import ORPHANAGE
 from grading.processes import MARK, Family, offspring
 from grading.spawning import Process
@@ -32,6 +32,7 @@ class Usage:
     threads: int = 0
     memory: int = 0  # bytes
     entries: int = 0  # files and folders that it has made
+    seconds: float = 0.0  # of processor time
 
     def excess(self) -> str:
         """Return what is more than it may have, "" if nothing is."""
@@ -43,6 +44,8 @@ class Usage:
             return f"more than {limits.MEMORY // limits.MB} MB of memory"
         if self.entries > limits.ENTRIES:
             return f"more than {limits.ENTRIES} files"
+        if self.seconds > patient(limits.SECONDS):
+            return f"more than {patient(limits.SECONDS):.0f} seconds of processor time"
         return ""
 
 
@@ -92,6 +95,8 @@ class Confined(Family):
                 usage.processes += 1
                 usage.threads += process.num_threads()
                 usage.memory += process.memory_info().rss
+                times = process.cpu_times()
+                usage.seconds += times.user + times.system
         return usage
 
 
@@ -153,6 +158,7 @@ def _add_process(proc: str, usage: Usage, unnamed: dict[int, int]) -> None:
         usage.processes += 1
         usage.threads += int(fields[17])
         usage.memory += int(fields[21]) * _PAGE
+        usage.seconds += (int(fields[11]) + int(fields[12])) / _TICKS
         # Memory that lies in files without a name (memfd_create(2)) is nobody's.
         for number in os.listdir(f"{proc}/fd"):  # noqa: PTH208
             with contextlib.suppress(OSError):
@@ -175,4 +181,5 @@ def _entries(path: str) -> int:
     return there.f_files - there.f_ffree
 
 
+_TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 _PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
