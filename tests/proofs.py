@@ -10,13 +10,12 @@ broken/NN_topic.toml     wrong programs, one mistake each: caught by the test
 import os
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
+import forked
 from grading.gist import gist
 from grading.manifest import Expected, expected_tests
 from grading.steps import STARTERS, Step, all_steps, tomllib
@@ -125,31 +124,21 @@ def grade(
     step: str, submission: Path, *, tests: Sequence[str] = (), patience: float = 1
 ) -> dict[str, Verdict]:
     """Run the grader as an instructor does; return its verdict on each test."""
-    results = submission / "results.xml"
+    results, output = submission / "results.xml", submission / "output.txt"
     grader = STEPS[step].grader
     what = [f"{grader}::{test}" for test in tests] or [os.fspath(grader.parent)]
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-    command += ["-p", "pytest_timeout", f"--junitxml={results}"]
+    words = ["-q", "-p", "no:cacheprovider", "-p", "pytest_timeout"]
+    words += [f"--junitxml={results}", f"--submission={submission}", *what]
     env = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "COV"))}
-    ran = subprocess.run(
-        [*command, f"--submission={submission}", *what],
-        cwd=ROOT,
-        env=env
-        | {
-            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # starts in half the time
-            "GRADING_PATIENCE": f"{patience}",
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=240,
-    )
-    assert ran.returncode in (0, 1), ran.stdout + ran.stderr
+    env["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # starts in half the time
+    env["GRADING_PATIENCE"] = f"{patience}"
+    code = forked.run(words, env, ROOT, output)
+    assert code in (0, 1), output.read_text(encoding="utf-8")
     verdicts = {
         case.attrib["name"]: _verdict(case)
         for case in ElementTree.parse(results).iter("testcase")
     }
-    assert (ran.returncode == 0) == (not any(v.report for v in verdicts.values()))
+    assert (code == 0) == (not any(v.report for v in verdicts.values()))
     return verdicts
 
 
