@@ -7,6 +7,7 @@ try:
     sock = socket.create_connection((sys.argv[1], sys.argv[2]), timeout=60)
 except OSError:
     sys.exit("nobody there")
+sock.settimeout(None)  # who is connected may say nothing for longer
 with sock, sock.makefile("rwb", buffering=0) as stream:
     rest = sys.stdin.readline().encode()
     while rest:

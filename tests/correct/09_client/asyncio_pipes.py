@@ -17,8 +17,8 @@ async def main(host, port):
     )
     typing = asyncio.create_task(send(keyboard, writer))
     try:
-        async for line in reader:
-            sys.stdout.write(line.decode(errors="replace"))
+        while data := await reader.read(4096):  # lines would be lost with a reset
+            sys.stdout.buffer.write(data)
             sys.stdout.flush()
     except OSError:
         pass

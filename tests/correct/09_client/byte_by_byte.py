@@ -1,4 +1,4 @@
-"""A correct client that is slow to start, and sends and receives byte by byte."""
+"""A correct client that is slow to start, and receives byte by byte."""
 
 import os
 import socket
@@ -18,19 +18,12 @@ def type_bytes(sock):
 
 
 def type_lines(sock):
-    line = b""
-    while byte := os.read(0, 1):
-        line += byte
-        if byte != b"\n":
-            continue
-        if line.strip() == b"exit":
+    for text in sys.stdin:
+        if text.strip() == "exit":
             break
-        for number in line:
-            sock.send(bytes([number]))
-        line = b""
-    else:
-        for number in line:  # the last line, if nobody ended it
-            sock.send(bytes([number]))
+        line = text.encode()
+        for start in range(0, len(line), 100):
+            sock.sendall(line[start : start + 100])
     left.append(True)
     sock.shutdown(socket.SHUT_WR)
 

@@ -34,7 +34,7 @@ def main():
     receiver = threading.Thread(target=receive, args=[sock])
     receiver.start()
     try:
-        while (line := input()) != "exit":
+        while (line := input()).strip() != "exit":
             sock.sendall(line.encode() + b"\n")
     except EOFError:
         pass

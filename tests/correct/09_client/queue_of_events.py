@@ -1,53 +1,69 @@
-"""A correct client whose two threads report to a third one, by way of a queue."""
+"""A correct client whose threads report to each other, by way of queues."""
 
-import contextlib
 import queue
 import socket
 import sys
 import threading
 
-events = queue.Queue()
+import protocol
+
+events = queue.Queue()  # what arrives, and that we leave
+outgoing = queue.Queue()  # what is typed; None at the end
 
 
 def typed():
     for line in iter(sys.stdin.readline, ""):
-        events.put(("typed", line.rstrip("\r\n")))
-    events.put(("typed", "exit"))
+        if line.strip() == "exit":
+            break
+        outgoing.put(line.rstrip("\r\n"))
+    outgoing.put(None)
+
+
+def sending(sock):
+    try:
+        while (line := outgoing.get()) is not None:
+            sock.sendall(f"{line}\r\n".encode())
+        events.put(("left", None))
+        sock.shutdown(socket.SHUT_WR)
+    except OSError:
+        pass  # arriving() sees the end
 
 
 def arriving(sock):
+    decoder = protocol.Decoder(2**16)
     try:
-        with sock.makefile("r", encoding="utf-8", errors="replace") as lines:
-            for line in lines:
+        while data := sock.recv(4096):
+            for line in decoder.feed(data):
                 events.put(("arrived", line))
     except OSError:
         pass
+    for line in decoder.finish():
+        events.put(("arrived", line))
     events.put(("ended", None))
 
 
 def main(host, port):
     sock = socket.socket()
-    if sock.connect_ex((host, int(port))) != 0:
+    try:
+        sock.connect((host, int(port)))
+    except OSError:
         print("nobody listens there", file=sys.stderr)
         return 3
     threading.Thread(target=typed, daemon=True).start()
-    threading.Thread(target=arriving, args=[sock], daemon=True).start()
-    return 0 if converse(sock) else 1
+    for job in (sending, arriving):
+        threading.Thread(target=job, args=[sock], daemon=True).start()
+    return 0 if converse() else 1
 
 
-def converse(sock):
+def converse():
     """Return whether we have left, once the connection has ended."""
     leaving = False
     while (event := events.get())[0] != "ended":
         kind, line = event
         if kind == "arrived":
-            print(line, end="", flush=True)
-        elif line == "exit" and not leaving:
+            print(line, flush=True)
+        else:
             leaving = True
-            sock.shutdown(socket.SHUT_WR)
-        elif not leaving:
-            with contextlib.suppress(OSError):
-                sock.sendall(f"{line}\r\n".encode())
     if not leaving:
         print("lost the connection", file=sys.stderr)
     return leaving
