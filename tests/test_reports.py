@@ -174,7 +174,7 @@ def test_class_json_has_all_of_it(tmp_path: Path) -> None:
     broadcast = bob["steps"][4]
     assert broadcast["points"] == bob["points"] - 40
     verdicts = [test["verdict"] for test in broadcast["tests"]]
-    assert verdicts == ["passed"] * 4 + ["failed"] * 3
+    assert verdicts == ["passed"] * (len(verdicts) - 3) + ["failed"] * 3
     assert len(said["tests"]) == len(summary(graded(*mixed())).items)
 
 
