@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
+import forked
 import kit  # before what follows: it knows where that is
 import proofs
 from proofs import Broken
@@ -79,7 +80,7 @@ def grade(program: Program) -> dict[str, Mark]:
     """Return the grader's verdict on each test of the program's step."""
     with tempfile.TemporaryDirectory(prefix="notebook-") as folder:
         program.write(Path(folder))
-        verdicts = proofs.grade(program.step, Path(folder))
+        verdicts = proofs.grade(program.step, Path(folder), run=forked.run_afresh)
     return {
         test: Mark(v.points, not v.report, v.normalised if v.report else "")
         for test, v in verdicts.items()

@@ -10,7 +10,7 @@ broken/NN_topic.toml     wrong programs, one mistake each: caught by the test
 import os
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
@@ -121,7 +121,12 @@ def write_starter(step: str, submission: Path) -> None:
 
 
 def grade(
-    step: str, submission: Path, *, tests: Sequence[str] = (), patience: float = 1
+    step: str,
+    submission: Path,
+    *,
+    tests: Sequence[str] = (),
+    patience: float = 1,
+    run: Callable[[Sequence[str], Mapping[str, str], Path, Path], int] = forked.run,
 ) -> dict[str, Verdict]:
     """Run the grader as an instructor does; return its verdict on each test."""
     results, output = submission / "results.xml", submission / "output.txt"
@@ -132,7 +137,7 @@ def grade(
     env = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "COV"))}
     env["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # starts in half the time
     env["GRADING_PATIENCE"] = f"{patience}"
-    code = forked.run(words, env, ROOT, output)
+    code = run(words, env, ROOT, output)
     assert code in (0, 1), output.read_text(encoding="utf-8")
     verdicts = {
         case.attrib["name"]: _verdict(case)

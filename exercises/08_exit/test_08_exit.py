@@ -113,7 +113,8 @@ def test_ctrl_c_is_a_wish_to_stop(grader: Grader) -> None:
     for person in (alice, bob):
         lines = person.read_all().splitlines()
         if not any(line.startswith(b"* ") for line in lines):
-            raise person.mismatch(TOLD, "the end of the connection, without such a line")
+            got = "the end of the connection, without such a line"
+            raise person.mismatch(TOLD, got)
         expect_no_reset(person)
         person.close()
     expect_good_ending(server)
