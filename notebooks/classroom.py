@@ -12,9 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-import forked
 import kit  # before what follows: it knows where that is
 import proofs
+from forked import run_afresh
 from proofs import Broken
 
 AT_ONCE = 6  # graders; each of them waits more than it computes
@@ -80,7 +80,7 @@ def grade(program: Program) -> dict[str, Mark]:
     """Return the grader's verdict on each test of the program's step."""
     with tempfile.TemporaryDirectory(prefix="notebook-") as folder:
         program.write(Path(folder))
-        verdicts = proofs.grade(program.step, Path(folder), run=forked.run_afresh)
+        verdicts = proofs.grade(program.step, Path(folder), run=run_afresh)
     return {
         test: Mark(v.points, not v.report, v.normalised if v.report else "")
         for test, v in verdicts.items()
