@@ -94,6 +94,7 @@ def _copy(folder: str, files: dict[str, int]) -> None:
     for name, fd in files.items():
         with open(name, "wb") as file, open(fd, "rb", closefd=False) as source:  # noqa: PTH123
             file.write(source.read())
+            os.fchmod(file.fileno(), 0o444)  # as it was handed in, so it stays
 
 
 def _mount(kind: str, place: str, flags: int, options: str = "") -> None:
