@@ -304,7 +304,6 @@ def start_twice(grader: Grader) -> None:
     again.rests(MOMENT, STALLED)  # so it has noticed that bob has left
     again.interrupt()
     again.wait_exit()
-    grader.forgive()
 
 
 def send_to_the_end(person: Person, data: bytes) -> None:
