@@ -1,11 +1,12 @@
 """Step 06: who is here, however they come and go."""
 
 import re
+import sys
 from collections.abc import Callable
 
 import pytest
 
-from grading.grader import Grader, Member
+from grading.grader import GREETING, Grader, Member
 from grading.program import Program
 from grading.rendering import quoted
 
@@ -14,7 +15,10 @@ LEFT = r"(?i:.*\bleft\b.*)"
 CROWD = 10
 STAY = ("dora", "erin", "fay", "gina", "hanna", "ivy")
 TALK = 20  # lines
-TOO_LONG = 5000  # bytes
+WORDS = 8  # lines
+TOO_LONG = 100_000  # bytes
+QUESTIONS = 10  # of one client, one after the other
+CRASHES = 8 if sys.platform == "linux" else 0  # elsewhere accept() may fail for them
 GUESTS = 5  # who leave in the same way, one after the other
 SPARE = 3  # descriptors that a program may open meanwhile for purposes of its own
 
@@ -22,47 +26,67 @@ SPARE = 3  # descriptors that a program may open meanwhile for purposes of its o
 @pytest.mark.points(1)
 @pytest.mark.hint(1)
 def test_others_are_told_who_joins(grader: Grader) -> None:
-    """When bob and then carol join, alice is told so, once for each of them."""
+    """When bob, carol and dave join, all who are here are told so, once for each."""
     server = grader.server()
-    (alice,) = grader.join(server, "alice")
-    for number, name in enumerate(("bob", "carol"), 1):
+    here = grader.join(server, "alice")
+    for name in ("bob", "carol", "dave"):
         (guest,) = grader.join(server, name)
-        told(alice, "joined", f"that {name} joined")
-        say_and_hear(grader, guest, [alice])
-        expect_joined(alice, number)
+        for person in here:
+            told(person, "joined", f"that {name} joined")
+        here.append(guest)
+    say_and_hear(grader, here[-1], here[:-1])
+    for later, person in enumerate(reversed(here[:-1]), 1):
+        expect_joined(person, later)
 
 
 @pytest.mark.points(1)
 @pytest.mark.hint(2)
 def test_others_are_told_who_leaves(grader: Grader) -> None:
-    """When bob closes his window, alice is told that it is bob who left."""
+    """When bob closes his window, alice and carol are told that it is bob who left.
+
+    His name is the one he joined with and talked under. Dave, who comes later, does not
+    get the name of carol, who is still here.
+    """
     server = grader.server()
     (alice,) = grader.join(server, "alice")
     (bob,) = grader.join(server, "bob")
-    bobs_name = told(alice, "joined", "that bob joined")
-    grader.join(server, "carol")
-    carols_name = told(alice, "joined", "that carol joined")
+    bobs_words = told(alice, "joined", "that bob joined")
+    (carol,) = grader.join(server, "carol")
+    carols_words = told(alice, "joined", "that carol joined")
+    bobs_name = bobs_words - carols_words
+    word = grader.word()
+    bob.send(word)
+    line = alice.hears(word)
+    carol.hears(word)
+    expect_name(alice, bobs_name, words_of(line.removesuffix(word)), "hear bob talk")
     bob.half_close()  # what the others see of it is the same as with close()
-    words = told(alice, "left", "that bob left")
-    if not words & (bobs_name - carols_name):
-        name = quoted(" ".join(bobs_name - carols_name).encode())
-        expected = f"to be told that bob left, by the name he joined with, {name}"
-        raise alice.mismatch(expected, "another name")
+    for person in (alice, carol):
+        words = told(person, "left", "that bob left")
+        expect_name(person, bobs_name, words, "be told that bob left,")
+    grader.join(server, "dave")
+    if not told(alice, "joined", "that dave joined") - carols_words:
+        expected = "to be told that dave joined, by a name that nobody has who is here"
+        raise alice.mismatch(expected, "the name of carol")
 
 
 @pytest.mark.points(1)
 @pytest.mark.hint(3)
 def test_who_tells_the_asker_alone(grader: Grader) -> None:
-    """Alice says /who: she alone is told how many are here, and then one fewer."""
+    """Alice says /who: she alone is told how many are here, once; then one fewer.
+
+    A line that only has /who in it, or begins like it, asks for nothing.
+    """
     alice, bob, carol = grader.join(grader.server(), "alice", "bob", "carol")
     say_and_hear(grader, carol, [alice, bob], "say /who: ")  # that is talk
-    before = bob.notices(COUNT)
-    ask_who(alice, 3)
-    say_and_hear(grader, alice, [bob])  # this comes after what /who caused
-    if bob.notices(COUNT) > before:
-        raise bob.mismatch("to be told nothing, as alice asked", "the answer to /who")
+    carol.send("/whoever")
+    expect_no_answer(alice, hear_said(grader, carol, alice))
+    ask_who(alice, 3, end="\r\n")
+    word = grader.word()
+    alice.send(word)  # this comes after what /who caused
+    for listener in (bob, carol):
+        expect_no_answer(listener, hear_until_said(listener, word))
     carol.half_close()
-    told(alice, "left", "that carol left")
+    expect_no_answer(alice, hear_of_leaving(alice, "carol", set())[:-1])
     ask_who(alice, 2)
 
 
@@ -71,23 +95,30 @@ def test_who_tells_the_asker_alone(grader: Grader) -> None:
 def test_quit_is_the_end(grader: Grader) -> None:
     """Bob says /quit: his connection ends. Alice is told that he left, bob is not.
 
-    Nothing else ends it: neither a line that is too long, nor one with /quit in it.
-    What he says before his /quit is heard. Carol's /quit has no line end.
+    Nothing else ends it: neither a line that is empty or too long, nor one that has
+    /quit in it or begins like it. What he says before his /quit is heard, what he asks
+    is answered. Carol's /quit has no line end. Dave's is not the last thing he says.
     """
     server = grader.server()
     alice, bob = grader.join(server, "alice", "bob")
     talk, word = grader.words(2)
-    bob.send("x" * TOO_LONG)
-    bob.send(f"we can /quit: {talk}")
+    for line in ("", "x" * TOO_LONG, "/quitter", f"we can /quit: {talk}"):
+        bob.send(line)
     alice.hears_at_last(f"we can /quit: {talk}")
-    bob.send(f"{word}\n/quit")
+    bob.send(f"{word}\n/who\n/quit")
     alice.hears(word)
     told(alice, "left", "that bob left, and not to hear his /quit")
+    expect_answer(bob, 2)
     expect_end_of_leaver(bob)
     (carol,) = grader.join(server, "carol")
     carol.send_bytes(b"/quit")
     carol.half_close()
     told(alice, "left", "that carol left, and not to hear her /quit")
+    (dave,) = grader.join(server, "dave")
+    dave.send(f"/quit\n{talk}")
+    told(alice, "left", "that dave left, and not to hear what follows his /quit")
+    (erin,) = grader.join(server, "erin")
+    say_and_hear(grader, erin, [alice])
 
 
 @pytest.mark.points(1)
@@ -95,14 +126,21 @@ def test_quit_is_the_end(grader: Grader) -> None:
 def test_half_closed_gets_its_answer(grader: Grader) -> None:
     """Bob asks /who and has no more to say, but he reads: the answer, then the end.
 
-    This is what `printf '/who\\n' | nc -N 127.0.0.1 5000` does.
+    This is what `printf '/who\\n' | nc -N 127.0.0.1 5000` does. The others ask
+    ten times, the last time without a line end, and get ten answers. The system is a
+    harsh one: it moves few bytes at a time.
     """
-    alice, bob = grader.join(grader.server(), "alice", "bob")
-    bob.send_bytes(b"/who\n")
-    bob.half_close()
-    expect_answer(bob, 2)
-    told(alice, "left", "that bob left")
-    expect_end_of_leaver(bob)
+    server = grader.server(harsh=True)
+    (alice,) = grader.join(server, "alice")
+    many = b"\n".join([b"/who"] * QUESTIONS)
+    for name in ("bob", "carol", "dave", "erin"):
+        (guest,) = grader.join(server, name)
+        guest.send_bytes(asked := b"/who\n" if name == "bob" else many)
+        guest.half_close()
+        for _ in range(asked.count(b"/who")):
+            expect_answer(guest, 2)
+        told(alice, "left", f"that {name} left")
+        expect_end_of_leaver(guest)
 
 
 @pytest.mark.points(1)
@@ -110,7 +148,8 @@ def test_half_closed_gets_its_answer(grader: Grader) -> None:
 def test_last_line_counts_without_its_end(grader: Grader) -> None:
     """Bob's stream ends in the middle of a line: the line counts, then he has left.
 
-    And when it is a command that has no end, as carol's /who, it is obeyed.
+    And when it is a command that has no end, as carol's /who, it is obeyed. When it is
+    too long, as dave's, he has left all the same.
     """
     server = grader.server()
     alice, bob = grader.join(server, "alice", "bob")
@@ -127,6 +166,14 @@ def test_last_line_counts_without_its_end(grader: Grader) -> None:
     carol.half_close()
     expect_answer(carol, 2)
     told(alice, "left", "that carol left, and not to hear her /who")
+    (dave,) = grader.join(server, "dave")
+    dave.send_bytes(b"x" * TOO_LONG)
+    dave.half_close()
+    for line in hear_of_leaving(alice, "dave", set()):
+        if not line.startswith("* ") and not line.endswith("x" * TOO_LONG):
+            expected = "to hear nothing of a line that is too long, or the whole of it"
+            raise alice.mismatch(expected, quoted(line.encode()))
+    grader.settle(server)  # if that was too much for it, it has said so by now
 
 
 @pytest.mark.points(2)
@@ -158,7 +205,8 @@ def test_left_is_told_once_however_they_leave(grader: Grader) -> None:
 def test_crowd_leaves_no_ghosts(grader: Grader) -> None:
     """Ten guests leave at the same moment. Alice is told of each, and is alone then.
 
-    Ten more leave while bob and carol join: all who stay are told of these two. The
+    So she is after others have connected and crashed at once. Ten more leave while ivy
+    talks, and bob and carol join: all who stay hear ivy and are told of these two. The
     system is a harsh one: it switches threads in the middle of your functions.
     """
     server = grader.server(harsh=True)
@@ -166,24 +214,43 @@ def test_crowd_leaves_no_ghosts(grader: Grader) -> None:
     for number in range(CROWD):
         told(alice, "left", f"that {CROWD} guests left (so far {number})")
     ask_who(alice, 1)
-    stay = leave_before(grader, server, *STAY)
+    for number in range(CRASHES):
+        grader.connect(server, f"visitor {number}").reset()
+    grader.settle(server)  # so it has noticed all that
+    ask_who(alice, 1)
+    expect_as_many_left(alice, CROWD)
+    said = grader.words(WORDS)
+    *stay, ivy = leave_before(grader, server, *STAY, talk="\n".join(said))
     _, carol = grader.join(server, "bob", "carol")
-    say_and_hear(grader, carol, stay)
-    for number, person in enumerate(reversed(stay), 2):
-        expect_joined(person, number)
+    for person in stay:
+        for word in said:
+            person.hears(word)
+    say_and_hear(grader, carol, [*stay, ivy])
+    for number, person in enumerate(reversed([*stay, ivy]), 1):
+        expect_joined(person, 2 * number)  # as many pairs have joined since
 
 
 @pytest.mark.points(1)
 @pytest.mark.hint(2)
 def test_nothing_stays_open(grader: Grader) -> None:
-    """Whoever leaves, in whatever way: the server closes the socket that it had."""
-    server = grader.server()
+    """Whoever leaves, in whatever way: the server closes the socket that it had.
+
+    Alice, who says nothing for half a minute, has not left. On this hasty system that
+    is soon over. When she has left too, and nobody is here, bob can still come.
+    """
+    server = grader.server(hasty=True)
     (alice,) = grader.join(server, "alice")
     come_and_go(grader, server, alice, list(NAMES))
     before = server.open_files()  # so what it opens once and for all is open by now
     for leave in NAMES:
         come_and_go(grader, server, alice, [leave] * GUESTS)
         expect_files(server, before, leave)
+    grader.silence()
+    ask_who(alice, 1)
+    quit_chat(alice)
+    alice.read_all()
+    (bob,) = grader.join(server, "bob")
+    ask_who(bob, 1)
 
 
 # ------------------------------------------------------------- the ways of leaving
@@ -225,13 +292,34 @@ NAMES: dict[Way, str] = {
 }
 
 
-def leave_before(grader: Grader, server: Program, *names: str) -> list[Member]:
-    """Let a crowd join, then others, and let the crowd leave; return the others."""
-    guests = grader.join(server, *(f"guest {n}" for n in range(CROWD)))
-    others = grader.join(server, *names)  # behind them in the list, if it is one
+def leave_before(
+    grader: Grader, server: Program, *names: str, talk: str = ""
+) -> list[Member]:
+    """Let a crowd join, and others, and let the crowd leave; return the others.
+
+    In front of each of the others in the list, if it is one, is somebody who leaves.
+    The last of them talks meanwhile.
+    """
+    guests = join_at_once(grader, server, CROWD - len(names))
+    others = []
+    for name in names:
+        guest, other = grader.join(server, f"{name}'s guest", name)
+        guests.append(guest)
+        others.append(other)
+    if talk:
+        others[-1].send(talk)
     for number, guest in enumerate(guests):
         (crash, close_window, quit_chat)[number % 3](guest)
     return others
+
+
+def join_at_once(grader: Grader, server: Program, count: int) -> list[Member]:
+    """Let guests connect, and only then wait until they are greeted."""
+    guests = [grader.connect(server, f"guest {number}") for number in range(count)]
+    for guest in guests:
+        greeting = 'a greeting, a line that begins with "* "'
+        guest.expect_eventually(GREETING, wording=greeting)
+    return [guest for guest in guests if isinstance(guest, Member)]
 
 
 def come_and_go(
@@ -276,7 +364,7 @@ def enter_before(
 def expect_joined(person: Member, count: int) -> None:
     """Expect that this person was told of so many who joined."""
     if (found := person.notices(JOINED)) != count:
-        expected = f"to be told once of each who joined after her, so {count} times"
+        expected = f"to be told once of each who joined later, so {count} times"
         raise person.mismatch(expected, f'{found} notices with the word "joined"')
 
 
@@ -294,13 +382,45 @@ def hear_said(grader: Grader, speaker: Member, listener: Member) -> list[str]:
     """Let somebody say something; return what the listener hears, up to that."""
     word = grader.word()
     speaker.send(word)
+    return hear_until_said(listener, word)
+
+
+def hear_until_said(listener: Member, word: str) -> list[str]:
+    """Return what the listener hears, up to this word."""
     return hear_until(listener, rf".*{word}", f'to hear "{word}" sooner or later')
 
 
-def ask_who(person: Member, count: int) -> None:
+def ask_who(person: Member, count: int, end: str = "\n") -> None:
     """Let a person ask who is here, and expect the answer."""
-    person.send("/who")
+    person.send("/who", end)
     expect_answer(person, count)
+
+
+def expect_no_answer(person: Member, heard: list[str]) -> None:
+    """Expect no answer to /who in this, nor the question."""
+    if asked := [line for line in heard if line.endswith("/who")]:
+        raise person.mismatch("not to hear /who", quoted(asked[0].encode()))
+    if any(re.fullmatch(rf"\* {COUNT}", line) for line in heard):
+        expected = "to be told nothing, as only alice asked, and that only once"
+        raise person.mismatch(expected, "an answer to /who")
+
+
+def expect_name(person: Member, name: set[str], words: set[str], what: str) -> None:
+    """Expect some of what could be the name among these words."""
+    if not words & name:
+        shown = quoted(" ".join(sorted(name)).encode())
+        expected = f"to {what} by the name he joined with, {shown}"
+        raise person.mismatch(expected, "another name")
+
+
+def expect_as_many_left(person: Member, before: int) -> None:
+    """Expect that all have left who joined later, and those who were here before."""
+    joined, left = person.notices(JOINED), person.notices(LEFT)
+    if left != before + joined:
+        expected = "to be told that all left who joined later,"
+        expected += f" and {before} who were here before"
+        got = f'{joined} notices with the word "joined" and {left} with "left"'
+        raise person.mismatch(expected, got)
 
 
 def expect_answer(person: Member, count: int) -> None:
