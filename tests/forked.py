@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+LONGEST = 240.0  # seconds
 CONTEXT: Any = multiprocessing.get_context("spawn" if os.name == "nt" else "forkserver")
 if os.name != "nt":
     CONTEXT.set_forkserver_preload(["pytest", "psutil", "forked"])
@@ -22,11 +23,11 @@ if os.name != "nt":
 def run(words: Sequence[str], env: Mapping[str, str], cwd: Path, output: Path) -> int:
     """Run pytest with these words of a command line; return its exit code.
 
-    What it prints goes to the file `output`. It is killed after four minutes.
+    What it prints goes to the file `output`. It is killed after LONGEST seconds.
     """
     process = CONTEXT.Process(target=_be_pytest, args=(words, env, cwd, output))
     process.start()
-    process.join(240)
+    process.join(LONGEST)
     process.kill()
     process.join()
     return int(process.exitcode)
@@ -39,7 +40,13 @@ def run_afresh(
     with output.open("wb") as file:
         command = [sys.executable, "-m", "pytest", *words]
         return subprocess.run(
-            command, env=env, cwd=cwd, stdout=file, stderr=file, check=False
+            command,
+            env=env,
+            cwd=cwd,
+            stdout=file,
+            stderr=file,
+            timeout=LONGEST,
+            check=False,
         ).returncode
 
 

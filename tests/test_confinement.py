@@ -25,7 +25,7 @@ from grading.harness import Harness
 from grading.mismatch import Mismatch
 from grading.processes import MARK
 from grading.program import Program
-from grading.walls import Walls, has_walls
+from grading.walls import Walls, _outer_walls, has_walls
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="limits are POSIX calls")
 needs_walls = pytest.mark.skipif(not has_walls(), reason="needs Linux and bubblewrap")
@@ -159,6 +159,29 @@ def test_excess_is_named(usage: Usage, excess: str) -> None:
     assert usage.excess() == excess
 
 
+@pytest.mark.parametrize("kind", FAMILIES)
+def test_processor_time_of_all_is_counted(
+    kind: type[Confined], start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also that of children which are over, each before it has taken much."""
+    monkeypatch.setattr(limits, "SECONDS", 1)
+    program = start(
+        """
+        import os, time
+        while True:
+            if os.fork() == 0:
+                while time.process_time() < 0.2:
+                    pass
+                os._exit(0)
+            os.wait()
+        """,
+        kind,
+    )
+    with pytest.raises(Mismatch) as caught:
+        program.wait_ready()
+    assert "seconds of processor time." in str(diagnose(caught.value.story))
+
+
 # --------------------------------------------------------------------------- walls
 
 
@@ -259,8 +282,19 @@ def test_kit_may_lie_where_programs_write(
         program.pull_down()
         assert program.stdout
         assert program.stdout.read() == b"I run\n"
-        for pipe in filter(None, (program.stdin, program.stdout, program.stderr)):
-            pipe.close()
+        program.close()
+
+
+@needs_walls
+def test_there_are_no_walls_if_inner_ones_cannot_be_built(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also where bubblewrap itself does what it is told."""
+    words = _outer_walls(Walls().writable)
+    words.remove("CAP_SYS_ADMIN")
+    words.remove("--cap-add")
+    monkeypatch.setattr("grading.walls._outer_walls", lambda *_: words)
+    assert not has_walls.__wrapped__()
 
 
 # ------------------------------------------------------------------- what is believed

@@ -263,7 +263,7 @@ LOST_UPDATE = """
 
 
 def test_harsh_system_shows_a_race(launch: Launch) -> None:
-    """An update is lost; without a seed such a system it practically never is."""
+    """An update is lost; elsewhere it practically never is."""
     program = launch(LOST_UPDATE, system="harsh=1")
     assert program.wait_exit() == 0
     assert int(program.stdout) < 100

@@ -5,13 +5,12 @@ import socket
 import struct
 import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
 
 from grading.deadlines import LINE, patient
-from grading.grader import MOMENT, Grader
+from grading.grader import LONG, Grader
 from grading.mismatch import Mismatch
 from grading.people import Person
 from grading.program import Program
@@ -22,8 +21,6 @@ PIECE = 4096  # bytes; just as many as most programs ask recv() for
 MANY = 5_000_000  # bytes; more than the system keeps for a reader who is late
 PART = 1_500_000  # bytes; then there is room for some more, but not for the rest
 SMALL = 4096  # bytes of the receive buffer of such a reader
-STALLED = patient(1.0)  # seconds; then the server waits for her, unless it is very slow
-LONG = patient(40.0)  # seconds; even a server that sends byte by byte needs fewer
 FEW = 6_000  # bytes, for a system that moves few at a time
 SOME = 64_000  # bytes; such a system is busy with them for a while
 CROWD = 1000  # clients, one after the other
@@ -97,17 +94,8 @@ def test_megabytes_come_back_whole(grader: Grader) -> None:
     alice.send_bytes(few)
     expect_back(alice, few, alice.read_bytes(len(few)))
     many = numbers(MANY)
-    with ThreadPoolExecutor(1) as pool:
-        # A server that can send no more stops reading, and rightly so.
-        sending = pool.submit(send_to_the_end, alice, many)
-        try:
-            server.rests(MOMENT, STALLED)
-            expect_back(alice, many, read_with_a_pause(server, alice))
-        except Mismatch:
-            with contextlib.suppress(Mismatch):
-                alice.half_close()  # so that the sending ends too
-            raise
-        sending.result()
+    with grader.flooded(server, alice, many):
+        expect_back(alice, many, grader.read_with_a_pause(server, alice, PART))
 
 
 @pytest.mark.points(1)
@@ -301,24 +289,9 @@ def start_twice(grader: Grader) -> None:
     alice.close()
     again = grader.server(port=port)
     visit(grader, again, "bob")
-    again.rests(MOMENT, STALLED)  # so it has noticed that bob has left
+    grader.settle(again)  # so it has noticed that bob has left
     again.interrupt()
     again.wait_exit()
-
-
-def send_to_the_end(person: Person, data: bytes) -> None:
-    """Send `data`, and end the stream."""
-    person.send_bytes(data, LONG)
-    person.half_close()
-
-
-def read_with_a_pause(server: Program, person: Person) -> bytes:
-    """Return all that comes, up to the end, but take a break after a part of it."""
-    part = b""
-    with contextlib.suppress(Mismatch):  # `read_all` tells better what is wrong
-        part = person.read_bytes(PART, LONG)
-    server.rests(MOMENT, STALLED)
-    return part + person.read_all(LONG)
 
 
 def is_served(server: Program, *, crashes: bool) -> bool:

@@ -2,15 +2,13 @@
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 
 import psutil
 import pytest
 
 from grading.deadlines import LINE, Deadline, patient
-from grading.grader import MOMENT, Grader, Member
-from grading.mismatch import Mismatch
+from grading.grader import Grader, Member
 from grading.program import Program
 from grading.rendering import quoted
 
@@ -26,8 +24,6 @@ MANY = 200  # lines; the server is busy with them for a while
 SMALL = 4096  # bytes of the receive buffer of somebody who reads late, or never
 FLOOD = 1200  # lines of 4 kB; more than the system keeps for such a reader
 PART = 1_500_000  # bytes; then there is room for some more, but not for the rest
-STALLED = patient(1.0)  # seconds; then the server waits, unless it is very slow
-LONG = patient(40.0)  # seconds; even a server that sends byte by byte needs fewer
 # Windows may tell accept() of a crash; other systems tell recv().
 LEAVES_AT_ONCE = Member.close if sys.platform == "win32" else Member.reset
 
@@ -79,7 +75,7 @@ def test_too_long_line_is_refused(grader: Grader) -> None:
     alice.hears_line(before)
     hears_of_it_once(grader, alice, after)
     alice.send(MUCH_LONGER, end="")
-    server.rests(MOMENT, STALLED)  # so it has read that
+    grader.settle(server)  # so it has read that
     alice.send(f"and its rest\n{after}")
     hears_of_it_once(grader, alice, after)
     alice.send(longest + "y", end="")
@@ -121,11 +117,11 @@ def test_who_does_not_read_keeps_nobody_waiting(grader: Grader) -> None:
     server = grader.server(hasty=True)
     alice, carol = enter(grader, server, "alice"), enter(grader, server, "carol", SMALL)
     lines = [word.ljust(LONGEST, ".") for word in grader.words(FLOOD)]
-    with flooded(server, carol, lines):
+    with grader.flooded(server, carol, "\n".join(lines).encode()):
         bob = enter(grader, server, "bob")
         for person in (alice, bob):
             talks(grader, person, "although carol does not read")
-        expect_all(carol, lines, read_with_a_pause(server, carol))
+        expect_all(carol, lines, grader.read_with_a_pause(server, carol, PART))
 
 
 @pytest.mark.points(1)
@@ -149,7 +145,7 @@ def test_ctrl_c_stops_it(grader: Grader) -> None:
     for name in ("alice", "bob"):
         talks(grader, enter(grader, server, name))
     carol = enter(grader, server, "carol", SMALL)
-    with flooded(server, carol, ["." * LONGEST] * FLOOD):
+    with grader.flooded(server, carol, (b"." * LONGEST + b"\n") * FLOOD):
         server.interrupt()
         server.wait_exit()
         server.kill_tree()  # where clients have processes, not threads, those may go on
@@ -176,14 +172,14 @@ def test_lines_of_two_clients_do_not_meet(grader: Grader) -> None:
     data = f"{by_alice}\n".encode()
     alice.send_bytes(data[:-2])
     carl.reset()
-    server.rests(MOMENT, STALLED)  # so it has noticed that
+    grader.settle(server)  # so it has noticed that
     talks(grader, enter(grader, server, "dave"))
     bob = enter(grader, server, "bob")
     bob.send_bytes(by_bob[:5].encode())
     bob.send(by_bob[5:])
     bob.hears_line(by_bob)
     bob.send_bytes(f"{by_carl}\r".encode())
-    server.rests(MOMENT, STALLED)  # so it has read the halves
+    grader.settle(server)  # so it has read the halves
     alice.send_bytes(data[-2:])
     bob.send_bytes(b"\n")
     alice.hears_line(by_alice)
@@ -242,7 +238,7 @@ def test_error_of_one_client_is_nobody_elses(grader: Grader) -> None:
         guest.reset()
     for number in range(1, GUESTS + 1):
         LEAVES_AT_ONCE(enter(grader, server, f"frank {number}"))
-    server.rests(MOMENT, STALLED)  # so it has noticed all that
+    grader.settle(server)  # so it has noticed all that
     erin, word = enter(grader, server, "erin"), grader.word()
     erin.send_bytes(b"\xff\xfe no text\n")
     erin.send(word)
@@ -352,39 +348,6 @@ def expect_all(person: Member, lines: list[str], data: bytes) -> None:
             expected = f"line {number} of {len(lines)}, {quoted(line.encode())}"
             what = quoted(got.encode()) if got else "the end of the connection"
             raise person.mismatch(expected, what)
-
-
-@contextlib.contextmanager
-def flooded(server: Program, person: Member, lines: list[str]) -> Iterator[None]:
-    """Let somebody send lines, end the stream, and not read.
-
-    In the block the server can do no more for this person, unless it is very slow.
-    """
-    with ThreadPoolExecutor(1) as pool:
-        # A server that can send no more stops reading, and rightly so.
-        pool.submit(send_to_the_end, person, "\n".join(lines))
-        try:
-            server.rests(MOMENT, STALLED)
-            yield
-        except Mismatch:
-            with contextlib.suppress(Mismatch):
-                person.half_close()  # so that the sending ends too
-            raise
-
-
-def read_with_a_pause(server: Program, person: Member) -> bytes:
-    """Return all that comes, up to the end, but take a break after a part of it."""
-    part = b""
-    with contextlib.suppress(Mismatch):  # `read_all` tells better what is wrong
-        part = person.read_bytes(PART, LONG)
-    server.rests(MOMENT, STALLED)
-    return part + person.read_all(LONG)
-
-
-def send_to_the_end(person: Member, text: str) -> None:
-    """Send `text`, and end the stream."""
-    person.send_bytes(text.encode(), LONG)
-    person.half_close()
 
 
 def come_and_go(

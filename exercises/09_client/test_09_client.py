@@ -6,7 +6,6 @@ The test plays the server, and types.
 import pytest
 
 from grading.grader import Grader
-from grading.mismatch import ANY_LINE, described
 from grading.people import Person
 from grading.program import Program
 from grading.rendering import quoted
@@ -19,8 +18,6 @@ LONG = 5000  # letters in a line that arrives
 LONGER = "ü" * 30_000  # a line that is typed
 MUCH = [LONGER] * 140  # lines: more than the system keeps for a server
 UNKNOWN = "::1%nowhere"  # no network card is called so; no name server is asked
-MOMENT = 0.05  # seconds in which nothing moves
-PATIENCE = 5.0  # seconds in which such a moment comes
 
 
 @pytest.mark.points(1)
@@ -79,11 +76,11 @@ def test_sends_lines_when_they_are_typed(grader: Grader) -> None:
     for word in pasted:
         server.expect(word)
     chat.type(half, end="")
-    chat.rests(MOMENT, PATIENCE)  # then it has seen that
+    grader.settle(chat)  # then it has seen that
     server.send(arriving)
     chat.expect_output(arriving)
     chat.type(LONGER)
-    expect_long(server, half + LONGER)
+    server.expect(half + LONGER)
 
 
 @pytest.mark.points(1)
@@ -137,11 +134,11 @@ def test_end_of_input_leaves(grader: Grader) -> None:
     chat.close_stdin()
     for word in grader.words(2):
         # Then it cannot send more. (A word from us may make room for a bit.)
-        chat.rests(MOMENT, PATIENCE)
+        grader.settle(chat)
         server.send(word)
         chat.expect_output(word)
     for line in MUCH:
-        expect_long(server, line)
+        server.expect(line)
     server.expect_end()
     server.close()
     ends(chat, 0, "we have left")
@@ -217,7 +214,7 @@ def test_says_that_the_connection_is_lost(grader: Grader) -> None:
     server.send(word)
     chat.expect_next(word)
     server.send(last, end="")
-    chat.rests(MOMENT, PATIENCE)  # a reset may destroy what is not read yet
+    grader.settle(chat)  # a reset may destroy what is not read yet
     server.reset()
     grader.expect_remark(chat, "the connection is lost")
     ends(chat, 1, "the server has gone")
@@ -272,13 +269,6 @@ def start(
     listener = grader.listen()
     chat = grader.client(listener, harsh=harsh, hasty=hasty)
     return chat, listener.accept(chat)
-
-
-def expect_long(server: Person, line: str) -> None:
-    """Expect the next line to be this one, which is too long to make a regex of."""
-    wording = f"{described(line)} next"
-    if (got := server.expect(ANY_LINE, wording=wording)[0]) != line:
-        raise server.mismatch(wording, quoted(got.encode()))
 
 
 def ends(chat: Program, code: int, why: str) -> None:

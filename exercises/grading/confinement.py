@@ -97,6 +97,7 @@ class Confined(Family):
                 usage.memory += process.memory_info().rss
                 times = process.cpu_times()
                 usage.seconds += times.user + times.system
+                usage.seconds += times.children_user + times.children_system
         return usage
 
 
@@ -108,6 +109,10 @@ class Walled(Confined):
         super().__init__()
         self._walls = walls
         self._inside: Inside | None = None
+
+    def spawn(self, command: Sequence[str], cwd: str | os.PathLike[str]) -> Process:
+        """Refuse: within walls the launcher runs all programs."""
+        raise NotImplementedError
 
     def launch(self, words: Sequence[str], cwd: str | os.PathLike[str]) -> Process:
         """Start it; raise RuntimeError if the walls cannot be built."""
@@ -158,7 +163,8 @@ def _add_process(proc: str, usage: Usage, unnamed: dict[int, int]) -> None:
         usage.processes += 1
         usage.threads += int(fields[17])
         usage.memory += int(fields[21]) * _PAGE
-        usage.seconds += (int(fields[11]) + int(fields[12])) / _TICKS
+        # Its own, and that of children that are over.
+        usage.seconds += sum(map(int, fields[11:15])) / _TICKS
         # Memory that lies in files without a name (memfd_create(2)) is nobody's.
         for number in os.listdir(f"{proc}/fd"):  # noqa: PTH208
             with contextlib.suppress(OSError):

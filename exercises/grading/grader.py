@@ -10,23 +10,25 @@ step leaves open is left open here: line ends, any prefix before what somebody s
 and notices (lines that begin with "* ") at any time.
 """
 
+import contextlib
 import re
 import shutil
 import socket
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
 
 import psutil
 
 from grading.control import Control
-from grading.deadlines import LINE, Deadline
+from grading.deadlines import LINE, Deadline, patient
 from grading.diagnosis import unhandled_errors
 from grading.harness import Harness
-from grading.mismatch import matched, text_of
+from grading.mismatch import ANY_LINE, Mismatch, Wanted, matched
 from grading.people import Listener, Person
 from grading.processes import Family
 from grading.program import Program
@@ -43,6 +45,8 @@ HARSH = "runs on a harsh system: threads switch often, recv and send move few by
 HASTY = "runs on a hasty system: there a minute passes in less than a second"
 LAST_WORDS = 0.3  # seconds that a program may take to say more
 SILENCE = 0.35  # seconds; on a hasty system more than half a minute
+STALLED = patient(1.0)  # seconds; then a program waits, unless it is very slow
+LONG = patient(40.0)  # seconds; megabytes take fewer, even if sent byte by byte
 MOMENT = 0.05  # seconds in which nothing moves
 PAUSE = 0.3  # seconds within which such a moment should come
 MEASURE = 0.1  # seconds of processor time that we burn to compare with
@@ -66,7 +70,7 @@ class Member(Person):
         Notices before it are skipped; `notices` counts them.
         """
         wording = f"to hear {quoted(text.encode())} next"
-        return self._spoken(_ends(text), wording, timeout)
+        return self._spoken(_behind_prefix(text), wording, timeout)
 
     def hears_nothing_before(self, text: str, say: Callable[[], object]) -> str:
         """Prove that nothing was said to this person: a fence, see `Person`.
@@ -75,7 +79,7 @@ class Member(Person):
         """
         say()
         wording = f"to hear nothing before {quoted(text.encode())}"
-        return self._spoken(_ends(text), wording)
+        return self._spoken(_behind_prefix(text), wording)
 
     def hears_at_last(self, text: str) -> str:
         """Expect that `text` is said sooner or later; return the line."""
@@ -84,26 +88,25 @@ class Member(Person):
 
     def hears_something(self, wording: str = "to hear something") -> str:
         """Expect that something is said; return the line."""
-        return self._spoken(lambda _: True, wording)
+        return self._spoken(ANY_LINE, wording)
 
     def hears_line(self, line: str, why: str = "") -> str:
         """Expect the next thing said to be exactly this line, prefix and all."""
         wording = f"to hear {quoted(line.encode())} next{why and f', {why}'}"
-        return self._spoken(lambda got: got == line, wording)
+        return self._spoken(line, wording)
 
-    def _spoken(
-        self, fits: Callable[[str], bool], wording: str, timeout: float = LINE
-    ) -> str:
+    def _spoken(self, wanted: Wanted, wording: str, timeout: float = LINE) -> str:
         deadline = Deadline(timeout)
         while (line := self._line(deadline)) is not None and line.startswith(NOTICE):
             self._past.append(line)
             self._notices.append(line)
         if line is None:
             raise self.mismatch(wording, self._nothing(deadline))
-        if not fits(text := text_of(line)):
+        match = matched(wanted, line)
+        if not match:
             raise self.mismatch(wording, quoted(line))
         self._past.append(line)
-        return text
+        return match[0]
 
     def is_told(
         self, pattern: str, wording: str, timeout: float = LINE
@@ -127,18 +130,14 @@ class Member(Person):
         return sum(matched(wanted, line) is not None for line in self._notices)
 
 
-def _ends(text: str) -> Callable[[str], bool]:
+def _behind_prefix(text: str) -> Callable[[str], bool]:
     """Return what tells whether a line is `text` behind any prefix.
 
-    It says the same as `_behind_prefix`, but a new regex for each line takes long.
+    (A regex for each line that is said would take longer than all else.)
     """
     return lambda line: (
         line.endswith(text) and bool(PREFIX.fullmatch(line, 0, len(line) - len(text)))
     )
-
-
-def _behind_prefix(text: str) -> re.Pattern[str]:
-    return re.compile(PREFIX.pattern + re.escape(text))
 
 
 class Grader(Harness):
@@ -292,10 +291,42 @@ class Grader(Harness):
             expected = "to wait, as nothing happens"
             raise program.mismatch(expected, "a loop that never waits", hung=True)
 
-    def settle(self, program: Program) -> None:
-        """Wait until it has read all that was sent to it, as far as it does that."""
-        watch = program.watch_activity()
-        program.becomes(lambda: watch.resting() > MOMENT)
+    def settle(self, program: Program, within: float = LINE) -> None:
+        """Wait until it has dealt with all that was sent to it, as far as it does that.
+
+        That is when nothing in it has moved for a moment; or when time is over.
+        """
+        program.rests(MOMENT, within)
+
+    @contextlib.contextmanager
+    def flooded(self, server: Program, person: Person, data: bytes) -> Iterator[None]:
+        """Let somebody send megabytes, end the stream, and read nothing meanwhile.
+
+        In the block the server can do no more for this person, unless it is very slow.
+        """
+
+        def send() -> None:
+            person.send_bytes(data, LONG)
+            person.half_close()
+
+        with ThreadPoolExecutor(1) as pool:
+            # A server that can send no more stops reading, and rightly so.
+            pool.submit(send)
+            try:
+                self.settle(server, STALLED)
+                yield
+            except Mismatch:
+                with contextlib.suppress(Mismatch):
+                    person.half_close()  # so that the sending ends too
+                raise
+
+    def read_with_a_pause(self, server: Program, person: Person, part: int) -> bytes:
+        """Return all that comes, up to the end; take a break after `part` bytes."""
+        first = b""
+        with contextlib.suppress(Mismatch):  # `read_all` tells better what is wrong
+            first = person.read_bytes(part, LONG)
+        self.settle(server, STALLED)
+        return first + person.read_all(LONG)
 
     def silence(self) -> None:
         """Let nothing happen for half a minute, as programs on a hasty system see it.

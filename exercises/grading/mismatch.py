@@ -1,16 +1,17 @@
 """The harness's one exception: this was expected, that came."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from grading.rendering import bare, quoted
 from grading.report import story_text
 from grading.story import Story
 from grading.transcript import Transcript
 
-Wanted = str | re.Pattern[str]  # a whole line without its end, or a regex for it
+# A whole line without its end, a regex for it, or what tells whether it fits.
+Wanted = str | re.Pattern[str] | Callable[[str], bool]
 
-ANY_LINE: Wanted = re.compile(r".*", re.DOTALL)
+ANY_LINE = re.compile(r".*", re.DOTALL)
 
 LAST_WORDS = 0.3  # seconds that a program gets, if it seems to be dying
 
@@ -57,18 +58,18 @@ class Mismatch(AssertionError):
 
 
 def matched(wanted: Wanted, line: bytes) -> re.Match[str] | None:
-    """Match a whole line, see `text_of`."""
-    pattern = re.compile(re.escape(wanted)) if isinstance(wanted, str) else wanted
-    return pattern.fullmatch(text_of(line))
-
-
-def text_of(line: bytes) -> str:
-    """Return a line without its LF or CR LF; bytes not UTF-8 appear as \\xff."""
-    return bare(line).decode(errors="backslashreplace")
+    """Match a whole line, without its LF or CR LF; bytes not UTF-8 appear as \\xff."""
+    text = bare(line).decode(errors="backslashreplace")
+    if isinstance(wanted, re.Pattern):
+        return wanted.fullmatch(text)
+    fits = text == wanted if isinstance(wanted, str) else wanted(text)
+    return ANY_LINE.fullmatch(text) if fits else None
 
 
 def described(wanted: Wanted) -> str:
     """Return what a line should be like, for the words "expected ..."."""
     if isinstance(wanted, str):
         return f"the line {quoted(wanted.encode(errors='surrogateescape'))}"
-    return f"a line like /{wanted.pattern}/"
+    if isinstance(wanted, re.Pattern):
+        return f"a line like /{wanted.pattern}/"
+    return "a line that fits"

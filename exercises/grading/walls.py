@@ -202,6 +202,11 @@ class Inside:
         """Kill it, unless it is over."""
         self.send_signal(signal.SIGKILL)
 
+    def close(self) -> None:
+        """Close our ends of its pipes."""
+        for pipe in filter(None, (self.stdin, self.stdout, self.stderr)):
+            pipe.close()
+
     def pull_down(self) -> None:
         """Pull down the walls: the system ends all that is within. Idempotent."""
         with contextlib.suppress(psutil.Error):
@@ -312,12 +317,23 @@ def _python() -> str:
 
 @functools.cache
 def has_walls() -> bool:
-    """Tell whether bubblewrap is there and may build what we need."""
+    """Tell whether all this can be built here: build it, around a program."""
     if sys.platform != "linux" or not shutil.which("bwrap"):
         return False
-    words = ["bwrap", "--unshare-user", "--unshare-pid", "--unshare-net"]
-    words += ["--dev-bind", "/", "/", "--proc", "/proc", "true"]
-    return subprocess.run(words, capture_output=True, check=False).returncode == 0
+    network = in_private_network(["true"])
+    if subprocess.run(network, capture_output=True, check=False).returncode != 0:
+        return False
+    with tempfile.TemporaryDirectory() as name, contextlib.closing(Walls()) as walls:
+        folder = Path(name).resolve()
+        (folder / "nothing.py").touch()
+        try:
+            program = walls.start(folder, ["0", "-", "-", "nothing.py"])
+        except RuntimeError:
+            return False
+        code = program.wait()
+        program.pull_down()
+        program.close()
+        return code == 0
 
 
 def in_private_network(command: Sequence[str]) -> list[str]:
