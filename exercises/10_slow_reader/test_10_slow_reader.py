@@ -219,9 +219,12 @@ def say(server: Program, burst: list[str]) -> None:
 
 
 def hears_all(person: Member, lines: list[str]) -> None:
-    """Expect these lines next."""
+    """Expect these lines next. (A report leaves out what fills them up.)"""
     for line in lines:
-        person.hears(line)
+        wording = f"to hear {short(line)} next"
+        heard = person.hears_something(wording)
+        if not heard.endswith(line):
+            raise person.mismatch(wording, short(heard))
 
 
 def hears_at_last(person: Member, word: str) -> None:
