@@ -17,6 +17,7 @@ from typing import Any
 import pyte
 
 from grading.deadlines import EXIT, LINE, Deadline
+from grading.spawning import sigint_not_ignored
 
 # Makes the terminal on stdin the one whose Ctrl-C reaches the program.
 TAKE_TERMINAL = (
@@ -39,14 +40,15 @@ class Terminal:
         self.screen.bell = self._ring  # type: ignore[method-assign]
         self.screen.write_process_input = self._answer  # type: ignore[method-assign]
         self._stream = pyte.ByteStream(self.screen)
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", TAKE_TERMINAL, *command],
-            stdin=self._program_end,
-            stdout=self._program_end,
-            stderr=self._program_end,
-            env=env,
-            start_new_session=True,
-        )
+        with sigint_not_ignored():
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", TAKE_TERMINAL, *command],
+                stdin=self._program_end,
+                stdout=self._program_end,
+                stderr=self._program_end,
+                env=env,
+                start_new_session=True,
+            )
 
     def type(self, text: str) -> None:
         r"""Press keys: "\r" is Enter, "\x03" Ctrl-C, "\x04" Ctrl-D."""

@@ -26,6 +26,7 @@ from grading.deadlines import EXIT, LINE
 from grading.harness import Harness
 from grading.people import Person
 from grading.program import Program
+from grading.spawning import sigint_not_ignored
 
 if TYPE_CHECKING:
     from terminal import Terminal
@@ -58,7 +59,8 @@ def spawn() -> Iterator[Spawn]:
     with ExitStack() as started:
 
         def spawn(command: list[str], **streams: Any) -> subprocess.Popen[bytes]:
-            process = started.enter_context(subprocess.Popen(command, **streams))
+            with sigint_not_ignored():
+                process = started.enter_context(subprocess.Popen(command, **streams))
             started.callback(process.kill)
             return process
 
