@@ -13,10 +13,10 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import psutil
 import pytest
@@ -270,20 +270,28 @@ def test_signals_end_it_without_a_traceback(
 @posix
 def test_ctrl_c_ends_it_while_nobody_reads_its_output(piped: Piped) -> None:
     """A pipe that is full holds up neither Ctrl-C nor the exit."""
-    process, server = piped.popen(
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    fill(server)
-    process.send_signal(signal.SIGINT)
-    assert process.wait(EXIT) == chat.INTERRUPTED
-    assert "Traceback" not in finish(process)[2]
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb"), os.fdopen(writing, "wb") as output:
+        process, server = piped.popen(
+            stdin=subprocess.PIPE, stdout=output, stderr=subprocess.PIPE
+        )
+        fill(server, output)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(EXIT) == chat.INTERRUPTED
+        assert "Traceback" not in finish(process)[2]
 
 
-def fill(server: Person) -> None:
-    """Send until nothing more is taken for a while: the other end is stuck."""
-    server._sock.setblocking(False)
-    while select.select([], [server._sock], [], 0.2)[1]:
-        server._sock.send(b"[alice] hi\r\n" * 5000)
+def fill(server: Person, output: IO[bytes]) -> None:
+    """Send until `output` is full, and nothing more is taken for a while."""
+    sock = server._sock
+    sock.setblocking(False)
+    while _has_room(sock, 0.2) or _has_room(output, 0):
+        with suppress(BlockingIOError):
+            sock.send(b"[alice] hi\r\n" * 5000)
+
+
+def _has_room(file: object, timeout: float) -> bool:
+    return bool(select.select([], [file], [], timeout)[1])
 
 
 @posix
