@@ -99,7 +99,8 @@ def _repeat(
 
     Each repetition is a new process with other words and other chances. A first one
     tells nearly always; what passes there is repeated to the end, to say how often it
-    does. Nothing is repeated of a step of which no test passes: that is no chance.
+    does. Nothing is repeated of a step of which no test passes: that is no chance. Nor
+    is it if a program was stopped for what it took.
     """
     doubtful = {name: _doubtful(tests) for name, tests in verdicts.items()}
     for number in range(1, repeats + 1):
@@ -119,7 +120,12 @@ def _repeat(
 def _doubtful(verdicts: Verdicts) -> list[str]:
     if all(it.verdict != results.PASSED for it in verdicts.values()):
         return []
-    return [it.test for it in verdicts.values() if it.verdict == results.FAILED]
+    failed = [it for it in verdicts.values() if it.verdict == results.FAILED]
+    return [it.test for it in failed if not (it.story and _took_too_much(it.story))]
+
+
+def _took_too_much(story: Story) -> bool:
+    return any(program.took_too_much for program in story.programs)
 
 
 def _counted(outcome: Outcome, passed: bool) -> Outcome:

@@ -81,8 +81,7 @@ def _of(state: ProgramState, story: Story) -> Iterator[str]:
 
 
 def _stopped(state: ProgramState) -> Iterator[str]:
-    if state.ending.startswith("stopped for "):
-        took = state.ending.removeprefix("stopped for ")
+    if took := state.took_too_much:
         yield f"{state.name} was stopped by the grader: it took {took}."
 
 

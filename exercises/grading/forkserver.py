@@ -48,7 +48,7 @@ def main() -> None:
     """Fork for each request until the grader is gone; be the program in each child."""
     control = socket.socket(fileno=int(sys.argv[1]))
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the system buries them
-    for name in STANDARD.split():
+    for name in (*STANDARD.split(), "systems"):
         importlib.import_module(name)
     gc.freeze()  # what is here stays as it is, and so it stays shared
     while True:

@@ -22,6 +22,7 @@ from grading.spawning import Process, spawn
 
 LAUNCHER = Path(__file__).with_name("launcher.py")
 OPTIONS = ("-E", "-u")  # of Python, for programs
+LISTEN = "0A"  # TCP_LISTEN of tcp_states.h
 MARK = "GRADING_MARK_"  # begins the name of the variable that marks a family
 
 
@@ -111,16 +112,21 @@ class Family:
                 if self._mark in process.environ():
                     yield process
 
-    def listening_ports(self, kind: str = "tcp") -> set[int]:
-        """Return the TCP ports on which the program or a descendant listens.
+    def listens_on(self, port: int) -> bool:
+        """Whether the program or a descendant listens on this TCP port."""
+        if sys.platform == "linux":
+            return any(_listens_on(port, it.pid) for it in self._all())
+        return port in self.listening_ports()
 
-        `kind` may also be "tcp4" or "tcp6".
-        """
-        family = [*([self._head] if self._head else []), *self.descendants()]
+    def _all(self) -> list[psutil.Process]:
+        return [*([self._head] if self._head else []), *self.descendants()]
+
+    def listening_ports(self) -> set[int]:
+        """Return the TCP ports on which the program or a descendant listens."""
         found: set[int] = set()
-        for process in family:
+        for process in self._all():
             with contextlib.suppress(psutil.Error):
-                for connection in process.net_connections(kind):
+                for connection in process.net_connections("tcp"):
                     if connection.status == psutil.CONN_LISTEN:
                         found.add(connection.laddr.port)
         return found
@@ -141,6 +147,28 @@ class Family:
                     process.kill()
             # A dead orphan may stay a zombie where nobody reaps: look again soon.
             psutil.wait_procs(family, timeout=min(0.2, deadline.left()))
+
+
+def _listens_on(port: int, pid: int) -> bool:
+    """Tell whether a process does. See proc_pid_net(5): those who listen come first.
+
+    So we need not read on through thousands of connections, as psutil must.
+    """
+    owned = set()
+    with contextlib.suppress(OSError):
+        for number in os.listdir(f"/proc/{pid}/fd"):  # noqa: PTH208
+            with contextlib.suppress(OSError):  # it has just been closed
+                owned.add(os.readlink(f"/proc/{pid}/fd/{number}"))  # noqa: PTH115
+        for table in ("tcp", "tcp6"):
+            with open(f"/proc/{pid}/net/{table}") as rows:  # noqa: PTH123
+                for row in rows:
+                    _, local, _, state, *_, inode = row.split()[:10]
+                    if state == LISTEN and local.endswith(f":{port:04X}"):
+                        if f"socket:[{inode}]" in owned:
+                            return True
+                    elif state not in (LISTEN, "st"):  # the latter: the heading
+                        break
+    return False
 
 
 def _alive(process: psutil.Process) -> bool:

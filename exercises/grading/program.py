@@ -395,9 +395,7 @@ class Program:
 
     def listens_on(self, port: int) -> bool:
         """Whether it, or what it has started, listens on this TCP port."""
-        # One kind of sockets after the other: the system looks through all there are.
-        kinds = ("tcp4", "tcp6")
-        return any(port in self._family.listening_ports(kind) for kind in kinds)
+        return self._family.listens_on(port)
 
     def listening_ports(self) -> set[int]:
         """Return the TCP ports on which it, or what it has started, listens."""

@@ -1,8 +1,10 @@
 """Systems that are what a system may be, but seldom is: there, mistakes show at once.
 
-On a harsh one threads are switched as often as can be, in the middle of the student's
-functions, and `recv` and `send` move few bytes at a time. On a hasty one time passes
-quickly: who gives up after a while of silence does so while a test is looking.
+All of them keep little for a connection: a few kilobytes for who does not read, not
+megabytes, are enough to see what becomes of a program then. On a harsh one threads are
+switched as often as can be, in the middle of the student's functions, and `recv` and
+`send` move few bytes at a time. On a hasty one time passes quickly: who gives up after
+a while of silence does so while a test is looking.
 
 All of this may happen on any system at any time; here it happens every time, so that a
 mistake shows now and not in front of an audience. This module is part of `launcher`.
@@ -10,6 +12,7 @@ mistake shows now and not in front of an audience. This module is part of `launc
 
 from __future__ import annotations
 
+import contextlib
 import select
 import selectors
 import socket
@@ -28,18 +31,38 @@ LONGEST_YIELD = 200e-6  # seconds; long enough for another thread to get in betw
 DAWDLE = 0.02  # seconds; long enough for an answer
 SIZES = (1, 2, 3, 5, 1000)  # bytes that recv or send may move at once
 HASTE = 100  # seconds that pass in one
+ROOM = 16 * 1024  # bytes that a socket keeps, in each direction; Linux takes it twice
 
 
 def make(system: str, folder: str) -> None:
-    """Make this process believe to be on a system, "hasty" or "harsh=SEED".
+    """Make this process believe to be on a system, "-", "hasty" or "harsh=SEED".
 
     `folder` holds the files of the program.
     """
+    _keep_little(socket.socket)
     name, _, seed = system.partition("=")
     if name == "harsh":
         _be_harsh(folder, int(seed))
     elif name == "hasty":
         _be_hasty()
+
+
+def _keep_little(cls: Any) -> None:
+    """Give small buffers to new TCP sockets; what one accepts, inherits them: tcp(7).
+
+    Not to pairs of others, where a few small messages would fill them.
+    """
+    init = cls.__init__
+
+    def narrow(self: Any, *args: Any, **kwargs: Any) -> None:
+        init(self, *args, **kwargs)
+        if self.family not in (socket.AF_INET, socket.AF_INET6):
+            return
+        for buffer in (socket.SO_SNDBUF, socket.SO_RCVBUF):
+            with contextlib.suppress(OSError):
+                self.setsockopt(socket.SOL_SOCKET, buffer, ROOM)
+
+    cls.__init__ = narrow
 
 
 # ------------------------------------------------------------------ a harsh system

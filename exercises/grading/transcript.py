@@ -81,7 +81,9 @@ class ProgramState:
 
     name: str
     command: str  # as typed by a person: no folders
-    ending: str  # "still running", "exit code 1", "killed by SIGKILL"
+    ending: (
+        str  # "still running", "exit code 1", "killed by SIGKILL", "stopped for ..."
+    )
     stdout: bytes  # the last part of it
     stderr: bytes
     printed: int = 0  # bytes on both streams, all in all
@@ -95,6 +97,12 @@ class ProgramState:
     def running(self) -> bool:
         """Whether it has not ended."""
         return self.ending == "still running"
+
+    @property
+    def took_too_much(self) -> str:
+        """What it took too much of, so that the grader had to stop it."""
+        _, stopped, what = self.ending.partition("stopped for ")
+        return what if stopped else ""
 
 
 def shortened(data: bytes) -> tuple[bytes, int]:
