@@ -18,12 +18,12 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from course import intake, results, running
+from course import graders, intake, results, running
 from course.comparing import Comparer
 from course.intake import Refused, Taken
 from course.likeness import FINGERPRINTS, SERVER, SOLUTIONS
 from course.results import Outcome, Result, StepOutcome
-from course.running import Place, Stopped
+from course.running import Place
 from course.working import working_folder
 from grading import walls
 from grading.manifest import expected_tests
@@ -52,6 +52,7 @@ class Batch:
         jobs = self.jobs or PER_CORE * (os.cpu_count() or 1)
         with (
             working_folder(self.kept) as temporary,
+            graders.kept(),
             Comparer() as comparer,
             ThreadPoolExecutor(jobs, "grading") as pool,
         ):
@@ -79,7 +80,7 @@ class _One:
         """Grade it, unless its result is kept. Keep its result."""
         try:
             result = self._result(student, source)
-        except Stopped:
+        except graders.Stopped:
             raise
         except Exception as exc:
             # A mistake of ours, or of this machine: it is told, and the others go on.
@@ -167,7 +168,7 @@ def _kept(path: Path, student: str, digest: str) -> Result | None:
 
 def _is_settled(result: Result) -> bool:
     """Tell whether nothing of it is our own failure, which may be a passing one."""
-    died = any(step.note.startswith(running.DIED) for step in result.steps)
+    died = any(step.note.startswith(graders.DIED) for step in result.steps)
     tests = [test for step in result.steps for test in step.tests]
     return not died and all(test.verdict != results.ERROR for test in tests)
 

@@ -1,15 +1,13 @@
 """One submission through the grader, and once more where it fails.
 
-Grading is a process of its own, pytest with the kit's plugin; the student's programs
-are its children, in sandboxes. It says what it finds line by line, so that nothing is
-lost if it dies. The verdicts start from the manifest: what was not reported, is zero.
+Grading is done by processes of their own, see `graders`. They say what they find line
+by line, so that nothing is lost if one dies. The verdicts start from the manifest:
+what was not reported, is zero.
 """
 
 import contextlib
 import hashlib
 import os
-import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,35 +15,21 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
-from course import results
+from course import graders, results
 from course.results import Outcome, StepOutcome
-from grading import facts, walls
-from grading.deadlines import patient
+from grading import facts
 from grading.diagnosis import diagnose
 from grading.manifest import Expected, expected_tests
-from grading.orphans import ORPHANAGE
-from grading.places import KIT
-from grading.processes import Family
 from grading.steps import Step
 from grading.story import Story
-
-EACH = patient(30.0)  # seconds for a test, on the average; most take one
-START = patient(60.0)  # and for all that is before and after
 
 Facts = dict[str, Any]
 Verdicts = dict[str, Outcome]  # of one step, by the name of the test
 Tests = Mapping[str, Sequence[str]]  # names of tests, by the name of their step
 ALL: Tests = {}
 
-DIED = "grading ended early"
 REASON = 1000  # characters of one
 TOO_LONG = "Timeout ("  # begins what pytest-timeout says
-
-_running: set["subprocess.Popen[bytes]"] = set()  # changed in one step each, so no lock
-
-
-class Stopped(Exception):
-    """Grading was told to stop."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,20 +177,26 @@ def run(
     Each `number` stands for other words and other chances. Raise Stopped if nothing
     is to be started any more.
     """
-    with tempfile.TemporaryDirectory(prefix="facts-", dir=place.temporary) as folder:
-        with _nameless(folder) as file:
-            path = f"/dev/fd/{file.fileno()}" if os.name == "posix" else file.name
-            command = _command(steps, place.submission, tests, path)
-            env = {"GRADING_SEED": f"{_digest(place.submission)} {number}"}
-            if place.temporary:
-                env |= dict.fromkeys(TEMPORARY, os.fspath(place.temporary))
-            died = _grade(command, env, file.fileno(), _time(steps), place.stop)
-            file.seek(0)
-            found = list(_read(file))
+    asked = tests or {step.name: _all(step) for step in steps}
+    chosen = [(step, test) for step in steps for test in asked[step.name]]
+    env = {"GRADING_SEED": f"{_digest(place.submission)} {number}"}
+    if place.temporary:
+        env |= dict.fromkeys(TEMPORARY, os.fspath(place.temporary))
+    with (
+        tempfile.TemporaryDirectory(prefix="facts-", dir=place.temporary) as folder,
+        _nameless(folder) as file,
+    ):
+        died = graders.grade(chosen, place.submission, env, file, place.stop)
+        file.seek(0)
+        found = list(_read(file))
     return {
         step.name: Run({f["test"]: f for f in found if f["step"] == step.name}, died)
         for step in steps
     }
+
+
+def _all(step: Step) -> list[str]:
+    return [expected.test for expected in expected_tests(step)]
 
 
 TEMPORARY = ("TMPDIR", "TEMP", "TMP")  # what says where temporary files belong
@@ -239,107 +229,11 @@ def _digest(submission: Path) -> str:
     return digest.hexdigest()
 
 
-def _time(steps: Sequence[Step]) -> float:
-    return START + EACH * sum(len(expected_tests(step)) for step in steps)
-
-
-def _command(
-    steps: Sequence[Step], submission: Path, tests: Tests, facts: str
-) -> list[str]:
-    what = [os.fspath(step.folder) for step in steps]
-    if tests:
-        what = [f"{it.grader}::{test}" for it in steps for test in tests[it.name]]
-    walled = walls.has_walls()
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-    command += ["-p", "pytest_timeout", "-c", os.fspath(KIT / "pyproject.toml")]
-    command += ["--rootdir", os.fspath(KIT), "--confcutdir", os.fspath(KIT)]
-    command += ["-s", "--lifeline", "--confine", "--walls", "yes" if walled else "no"]
-    command += [f"--submission={submission}", f"--facts={facts}", *what]
-    return walls.in_private_network(command) if walled else command
-
-
-def _grade(
-    command: list[str],
-    env: dict[str, str],
-    facts: int,
-    timeout: float,
-    stop: threading.Event,
-) -> str:
-    """Run it; return how it died, if it did."""
-    family = Family()
-    with ORPHANAGE.starting() as started:
-        if stop.is_set():
-            raise Stopped
-        process = subprocess.Popen(
-            command,
-            cwd=KIT,
-            env=family.environment() | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"} | env,
-            stdin=subprocess.PIPE,  # its lifeline
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            pass_fds=(facts,) if os.name == "posix" else (),
-        )
-        started.add(process.pid)
-    family.set_head(process.pid)
-    _running.add(process)
-    try:
-        return _ending(process, timeout)
-    finally:
-        known = family.descendants() if process.poll() is None else []
-        process.kill()
-        process.wait()
-        family.kill_descendants([*known, *ORPHANAGE.orphans()])
-        _running.discard(process)
-        for pipe in filter(None, (process.stdin, process.stdout)):
-            pipe.close()
-
-
-def _ending(process: "subprocess.Popen[bytes]", timeout: float) -> str:
-    """Wait for the end; return how it died, if it did."""
-    output = _Last(process)
-    try:
-        process.wait(timeout)
-    except subprocess.TimeoutExpired:
-        return f"grading was stopped: it took more than {timeout:.0f} s"
-    if process.returncode in (0, 1):
-        return ""
-    return f"{DIED} ({process.returncode}): {output.line()}"
-
-
-class _Last:
-    """Reads what a process prints, and remembers the end of it."""
-
-    MOST = 10_000  # bytes
-
-    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
-        assert process.stdout
-        self._pipe = process.stdout
-        self._last = b""
-        self._thread = threading.Thread(target=self._drain, name="grading output")
-        self._thread.daemon = True  # somebody else may hold the pipe
-        self._thread.start()
-
-    def _drain(self) -> None:
-        with contextlib.suppress(OSError, ValueError):
-            while data := os.read(self._pipe.fileno(), 65_536):
-                self._last = (self._last + data)[-self.MOST :]
-
-    def line(self) -> str:
-        """Return the last line, or what pytest says of an error of ours."""
-        self._thread.join(1.0)
-        lines = self._last.decode(errors="replace").split("\n")
-        told = [line for line in map(str.strip, lines) if line]
-        errors = [line for line in told if line.startswith("INTERNALERROR>")]
-        return (errors or told or ["it said nothing"])[-1]
-
-
 def stop_all() -> None:
     """Kill every grading process, so that those who wait for one need not."""
     for place in list(_places):
         place.stop.set()
-    for process in list(_running):
-        process.kill()
+    graders.kill_all()
 
 
 def _read(file: IO[bytes]) -> Iterator[Facts]:

@@ -39,6 +39,7 @@ Grading:
     fixtures     the pytest fixture of the harness
     facts        what a grading process says of a test, as a line of JSON
     lifeline     ends it with whoever has started it
+    serving      tests that are collected once, and run in a fork again and again
     plugin       options, points, reports: all of the above, for pytest
 
 The guide, `python exercises`:

@@ -33,6 +33,7 @@ from grading.orphans import ORPHANAGE
 from grading.points import StepResult, TestResult, points_table, step_result
 from grading.processes import Family
 from grading.report import story_text
+from grading.serving import next_request
 from grading.steps import EXERCISES, Step, all_steps, step_of
 from grading.story import Story
 from grading.walls import Walls, has_walls
@@ -79,6 +80,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="also write what is found, a line of JSON as each test ends",
     )
     group.addoption(
+        "--serve", metavar="FD", type=int, help="wait for requests; see grading.serving"
+    )
+    group.addoption(
         "--report", metavar="DIR", help="also write an HTML page and pictures to DIR"
     )
 
@@ -89,11 +93,16 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", line)
     if not hasattr(config, "workerinput"):  # that is: not in a worker of xdist
         config.pluginmanager.register(Scoreboard(config), "scoreboard")
+    _prepare(config)
+
+
+def _prepare(config: pytest.Config) -> None:
+    """Make this process one that can run programs."""
     if config.getoption("walls") == "no":
         ORPHANAGE.open()
     elif config.getoption("confine") and (config.getoption("walls") or has_walls()):
         config.stash[_walls_key] = Walls()
-    if config.getoption("lifeline"):
+    if config.getoption("lifeline") and config.getoption("serve") is None:
         hold_on()
 
 
@@ -134,6 +143,29 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             known[item.path] = step_of(item.path)
         if step := known[item.path]:
             item.stash[_step_key] = step
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> bool | None:
+    """With --serve, run in a child process what is asked for; see `serving`."""
+    config = session.config
+    if (number := config.getoption("serve")) is None:
+        return None
+    if (asked := next_request(number)) is None:
+        return True
+    request, facts = asked
+    config.option.serve = None
+    config.option.submission = request.submission
+    config.option.facts = f"/dev/fd/{facts}"
+    _prepare(config)
+    wanted = set(map(tuple, request.tests))
+    session.items[:] = [it for it in session.items if _name(it) in wanted]
+    return None  # so pytest goes on, with these
+
+
+def _name(item: pytest.Item) -> tuple[str, str]:
+    step = item.stash.get(_step_key, None)
+    return (step.name if step else "", item.name)
 
 
 @pytest.fixture
