@@ -13,7 +13,7 @@ import pytest
 
 import proofs
 from course import batch as batches
-from course import results, running, settings
+from course import results, running, settings, workers
 from course.batch import Batch
 from course.results import Outcome, Result, StepOutcome
 from course.running import ALL, Place, Run, Tests
@@ -379,6 +379,25 @@ def test_program_that_fails_once_is_flaky(
     (outcome,) = (it for it in result.steps[0].tests if it.test == test)
     assert (outcome.verdict, outcome.passes, outcome.runs) == (results.FLAKY, 2, 3)
     assert outcome.story is not None
+
+
+def test_what_takes_too_long_is_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And what is graded afterwards, is graded as if nothing had happened."""
+    solution = proofs.SOLUTIONS / ECHO.name / "mchat.py"
+    handed_in(tmp_path, "ann", solution.read_text(encoding="utf-8"))
+    place = Place(tmp_path / "class" / "ann")
+    test = "test_says_where_it_listens"
+    with workers.kept():
+        with monkeypatch.context() as hurry:
+            hurry.setattr(workers, "START", 0.0)
+            hurry.setattr(workers, "EACH", 0.01)
+            stopped = running.run([ECHO], place)[ECHO.name]
+        assert stopped.died == "grading was stopped: it took more than 0 s"
+        for number in range(2):
+            run = running.run([ECHO], place, {ECHO.name: [test]}, number)[ECHO.name]
+            assert (run.died, run.facts[test]["earned"]) == ("", 1)
 
 
 def grade_command(folder: Path, out: str, *options: str) -> list[str]:

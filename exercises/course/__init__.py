@@ -10,7 +10,7 @@ needs.
     intake       which of that are files of steps, and what is left aside
     likeness     whether a program is one of the kit's own in disguise
     comparing    asks that in a process of its own, which may die of what it reads
-    graders      grading processes: who runs the tests
+    workers      the processes that grade: who runs the tests
     running      one submission through the grader, and again where it fails
     working      the folder for what does not stay; one batch at a time
     batch        all submissions, several at a time; resumable

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from course import graders, intake, results, running
+from course import intake, results, running, workers
 from course.comparing import Comparer
 from course.intake import Refused, Taken
 from course.likeness import FINGERPRINTS, SERVER, SOLUTIONS
@@ -52,7 +52,7 @@ class Batch:
         jobs = self.jobs or PER_CORE * (os.cpu_count() or 1)
         with (
             working_folder(self.kept) as temporary,
-            graders.kept(),
+            workers.kept(),
             Comparer() as comparer,
             ThreadPoolExecutor(jobs, "grading") as pool,
         ):
@@ -80,7 +80,7 @@ class _One:
         """Grade it, unless its result is kept. Keep its result."""
         try:
             result = self._result(student, source)
-        except graders.Stopped:
+        except workers.Stopped:
             raise
         except Exception as exc:
             # A mistake of ours, or of this machine: it is told, and the others go on.
@@ -168,7 +168,7 @@ def _kept(path: Path, student: str, digest: str) -> Result | None:
 
 def _is_settled(result: Result) -> bool:
     """Tell whether nothing of it is our own failure, which may be a passing one."""
-    died = any(step.note.startswith(graders.DIED) for step in result.steps)
+    died = any(step.note.startswith(workers.DIED) for step in result.steps)
     tests = [test for step in result.steps for test in step.tests]
     return not died and all(test.verdict != results.ERROR for test in tests)
 

@@ -1,6 +1,6 @@
 """One submission through the grader, and once more where it fails.
 
-Grading is done by processes of their own, see `graders`. They say what they find line
+Grading is done by processes of their own, see `workers`. They say what they find line
 by line, so that nothing is lost if one dies. The verdicts start from the manifest:
 what was not reported, is zero.
 """
@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
-from course import graders, results
+from course import results, workers
 from course.results import Outcome, StepOutcome
 from grading import facts
 from grading.diagnosis import diagnose
@@ -186,7 +186,7 @@ def run(
         tempfile.TemporaryDirectory(prefix="facts-", dir=place.temporary) as folder,
         _nameless(folder) as file,
     ):
-        died = graders.grade(chosen, place.submission, env, file, place.stop)
+        died = workers.grade(chosen, place.submission, env, file, place.stop)
         file.seek(0)
         found = list(_read(file))
     return {
@@ -233,7 +233,7 @@ def stop_all() -> None:
     """Kill every grading process, so that those who wait for one need not."""
     for place in list(_places):
         place.stop.set()
-    graders.kill_all()
+    workers.kill_all()
 
 
 def _read(file: IO[bytes]) -> Iterator[Facts]:

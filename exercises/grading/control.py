@@ -26,6 +26,8 @@ class Control:
         """
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._sock: socket.socket | None = None
+        #: Whether time passes so quickly that who waits in pieces never rests.
+        self.hasty = system == "hasty"
         #: What the launcher needs to be told.
         self.words = [str(self._listener.getsockname()[1]), system]
 

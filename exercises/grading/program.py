@@ -202,6 +202,7 @@ class Program:
             out, err = (self._reported(stream) for stream in ("stdout", "stderr"))
         running = code is None
         asked = self._control if running and stacks else None
+        hasty = self._control is not None and self._control.hasty
         return ProgramState(
             name=self.name,
             command=self._command,
@@ -211,7 +212,7 @@ class Program:
             printed=printed,
             address=f"{self.address[0]}:{self.address[1]}" if self.address else "",
             busy=running and stacks and self.watch.share() > BUSY,
-            moves=running and stacks and self.watch.moves(),
+            moves=running and stacks and not hasty and self.watch.moves(),
             threads=asked.ask(self._folder) if asked else (),
             children=len(self.descendants()) if stacks else 0,
         )

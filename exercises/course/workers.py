@@ -1,8 +1,8 @@
-"""Grading processes: pytest with the kit's plugin, each time in a process of its own.
+"""The processes that grade: pytest with the kit's plugin, each time a new one.
 
 The student's programs are its children, in sandboxes. On Linux it is forked from one
-that has collected the tests already and waits, see `grading.serving`; such a one is
-kept for who needs one next. Elsewhere it is started anew.
+that has collected the tests already and waits, see `grading.serving`; such a server is
+kept for who needs one next. Elsewhere each worker is started anew.
 """
 
 import contextlib
@@ -55,8 +55,8 @@ def grade(
         words = [f"--submission={submission}", f"--facts={file}"]
         words += [f"{step.grader}::{test}" for step, test in tests]
         descriptors = [facts.fileno()] if posix else []
-        with contextlib.closing(_Grading(words, env, stop, descriptors)) as grading:
-            return grading.ending(timeout)
+        with contextlib.closing(_Worker(words, env, stop, descriptors)) as worker:
+            return worker.ending(timeout)
     named = [(step.name, test) for step, test in tests]
     server = _idle_server() or _Server(stop)
     died = "it was interrupted"
@@ -73,7 +73,7 @@ def grade(
     return died
 
 
-_running: set["_Grading"] = set()  # changed in one step each, so no lock
+_running: set["_Worker"] = set()  # changed in one step each, so no lock
 _idle: list["_Server"] = []  # the same; those who wait for a request
 
 
@@ -95,11 +95,11 @@ def kept() -> Iterator[None]:
 
 def kill_all() -> None:
     """Kill every grading process, so that those who wait for one need not."""
-    for grading in list(_running):
-        grading.process.kill()
+    for worker in list(_running):
+        worker.process.kill()
 
 
-class _Grading:
+class _Worker:
     """A grading process, from its start to its end."""
 
     def __init__(
@@ -163,7 +163,7 @@ class _Grading:
 _orphans = ORPHANAGE.orphans
 
 
-class _Server(_Grading):
+class _Server(_Worker):
     """One that forks for each request. One thread at a time may use it."""
 
     def __init__(self, stop: threading.Event) -> None:
