@@ -7,13 +7,20 @@ it wait for the keyboard and for the server at once.
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from prompt_toolkit import ANSI, PromptSession
 from prompt_toolkit.application import Application
 from prompt_toolkit.completion import WordCompleter
 from prompt_toolkit.shortcuts import CompleteStyle
+
+try:
+    import termios
+except ImportError:  # Windows
+    termios = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
     from chat import Chat
@@ -22,7 +29,23 @@ if TYPE_CHECKING:
 def talk(chat: Chat) -> None:
     """Talk until one side ends it. Blocks; Ctrl-C raises KeyboardInterrupt."""
     chat.sock.setblocking(False)
-    asyncio.run(_talk(chat))
+    with _terminal_kept():
+        asyncio.run(_talk(chat))
+
+
+@contextmanager
+def _terminal_kept() -> Iterator[None]:
+    """Leave the terminal as it was. (SIGTERM may come while it is being changed.)"""
+    if termios is None:
+        yield
+        return
+    modes = termios.tcgetattr(0)
+    try:
+        yield
+    finally:
+        with suppress(OSError, termios.error):  # there is no terminal any more
+            if os.tcgetpgrp(0) == os.getpgrp():  # else it is somebody else's by now
+                termios.tcsetattr(0, termios.TCSANOW, modes)
 
 
 async def _talk(chat: Chat) -> None:
