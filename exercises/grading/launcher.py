@@ -5,8 +5,8 @@
 The program runs as `__main__`, as if started by itself. Beside it a thread, which
 `threading` does not know of, answers through CONTROL_PORT where all threads stand.
 
-SYSTEM is one of those that `systems` makes, on which mistakes show that would need
-luck, or long waits, otherwise; - is the plainest of them.
+SYSTEM is - or one of those that `systems` makes, on which mistakes show that would
+need luck, or long waits, otherwise.
 
 LIMITS is - or such as CPU=60,NOFILE=1024, by the names of setrlimit(2).
 
@@ -49,7 +49,8 @@ def run(words: list[str], status: int = -1) -> None:
     _show_errors(folder)
     if int(port):
         _answer_questions(int(port))
-    _make(system, folder)
+    if system != "-":
+        _make(system, folder)
     module = type(sys)("__main__")
     module.__file__ = path
     sys.modules["__main__"] = module

@@ -1,10 +1,10 @@
 """Systems that are what a system may be, but seldom is: there, mistakes show at once.
 
-All of them keep little for a connection: a few kilobytes for who does not read, not
-megabytes, are enough to see what becomes of a program then. On a harsh one threads are
-switched as often as can be, in the middle of the student's functions, and `recv` and
-`send` move few bytes at a time. On a hasty one time passes quickly: who gives up after
-a while of silence does so while a test is looking.
+All of them are small: they keep a few kilobytes for who does not read, not megabytes,
+so that little is needed to see what becomes of a program then. On a harsh one threads
+are switched as often as can be, in the middle of the student's functions, and `recv`
+and `send` move few bytes at a time. On a hasty one time passes quickly: who gives up
+after a while of silence does so while a test is looking.
 
 All of this may happen on any system at any time; here it happens every time, so that a
 mistake shows now and not in front of an audience. This module is part of `launcher`.
@@ -35,7 +35,7 @@ ROOM = 16 * 1024  # bytes that a socket keeps, in each direction; Linux takes it
 
 
 def make(system: str, folder: str) -> None:
-    """Make this process believe to be on a system, "-", "hasty" or "harsh=SEED".
+    """Make this process believe to be on a system, "small", "hasty" or "harsh=SEED".
 
     `folder` holds the files of the program.
     """
