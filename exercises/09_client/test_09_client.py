@@ -16,7 +16,7 @@ NO_END = "\u2028"  # for Unicode a line may end there; in a chat it does not
 TYPED = 20  # lines
 LONG = 5000  # letters in a line that arrives
 LONGER = "ü" * 30_000  # a line that is typed
-MUCH = [LONGER] * 20  # lines: more than the system keeps for a server
+MUCH = [LONGER] * 140  # lines: more than the system keeps for a server
 UNKNOWN = "::1%nowhere"  # no network card is called so; no name server is asked
 
 
