@@ -22,6 +22,8 @@ from course.working import NAME, Busy, working_folder
 from grading.deadlines import EXIT, Deadline
 from grading.manifest import expected_tests
 from grading.steps import STARTERS, Step
+from grading.story import Story
+from grading.transcript import ProgramState
 
 ECHO = proofs.STEPS["02_echo"]
 CONNECT = proofs.STEPS["01_connect"]
@@ -335,6 +337,18 @@ def test_nothing_is_repeated_if_all_fails(monkeypatch: pytest.MonkeyPatch) -> No
     asked = scripted(monkeypatch, "", "a")
     assert verdicts(4)[0] == (results.FAILED, 0, 1)
     assert len(asked) == 1
+
+
+def test_nothing_is_repeated_that_took_too_much() -> None:
+    """A limit is reached again next time. Other failures may be chance."""
+    ran_on = ProgramState("mchat", "python mchat.py", "still running", b"", b"")
+    stopped = replace(ran_on, ending="stopped for more than 5 seconds")
+    passed, *_ = passing(ECHO).tests
+    failed = replace(passed, test="test_other", verdict=results.FAILED)
+    for program, doubtful in ((ran_on, ["test_other"]), (stopped, [])):
+        story = Story("alice", "a line", "nothing", programs=(program,))
+        verdicts = {"a": passed, "b": replace(failed, story=story)}
+        assert running._doubtful(verdicts) == doubtful
 
 
 def test_words_differ_by_submission_and_by_repetition(tmp_path: Path) -> None:

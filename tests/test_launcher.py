@@ -292,6 +292,23 @@ def test_harsh_system_moves_few_bytes(launch: Launch) -> None:
     assert program.stdout.splitlines() == ["1 True", "1 500 True", "100"]
 
 
+@pytest.mark.parametrize("system", ["small", "hasty", "harsh=1"])
+def test_small_systems_keep_little(system: str, launch: Launch) -> None:
+    """For a connection, whether it is accepted or made."""
+    source = """
+        import socket
+        def kept(sock):
+            return sock.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            with socket.create_connection(listener.getsockname()) as made:
+                with listener.accept()[0] as accepted:
+                    print(kept(made) <= 40_000, kept(accepted) <= 40_000)
+    """
+    program = launch(source, system=system)
+    program.expect_output("True True")
+    assert program.wait_exit() == 0
+
+
 @pytest.mark.parametrize(
     "wait",
     [
