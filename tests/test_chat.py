@@ -687,6 +687,37 @@ def test_interruption_leaves_the_terminal_in_order(
     assert "Traceback" not in "\n".join(terminal.rows())
 
 
+ENDS_IN_RAW_MODE = f"""
+import socket, sys, tty
+sys.path.insert(0, {os.fspath(CHAT.parent)!r})
+import prompt
+async def talk(chat):
+    tty.setraw(0)
+    sys.exit(3)
+prompt._talk = talk
+class Chat:
+    sock = socket.socket()
+with Chat.sock:
+    prompt.talk(Chat)
+"""
+
+
+@posix
+def test_terminal_is_in_order_whatever_was_under_way() -> None:
+    """SIGTERM may come while prompt_toolkit has not noted yet what it has changed."""
+    pytest.importorskip("prompt_toolkit")
+    pytest.importorskip("pyte")
+    from terminal import Terminal
+
+    command = [sys.executable, "-c", ENDS_IN_RAW_MODE]
+    terminal = Terminal(command, environment(TERM="xterm"))
+    try:
+        assert terminal.wait_exit() == 3
+        assert terminal.tty_modes() == terminal.modes
+    finally:
+        terminal.close()
+
+
 # ----------------------------------------------------------- with the real server
 
 

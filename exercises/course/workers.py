@@ -134,7 +134,7 @@ class _Worker:
         try:
             return self.verdict(self.process.wait(timeout))
         except subprocess.TimeoutExpired:
-            return took_more_than(timeout)
+            return _took_more_than(timeout)
 
     def verdict(self, code: int) -> str:
         """Return what an exit code says: how it died, if it did."""
@@ -147,20 +147,19 @@ class _Worker:
     def tidy_up(self) -> None:
         """End all that a program has left, where no walls have done that."""
         if not walls.has_walls():
-            self._family.kill_descendants([*self._family.descendants(), *_orphans()])
+            self._family.kill_descendants(
+                [*self._family.descendants(), *ORPHANAGE.orphans()]
+            )
 
     def close(self) -> None:
         """End it, and all that comes from it."""
         known = self._family.descendants() if self.process.poll() is None else []
         self.process.kill()
         self.process.wait()
-        self._family.kill_descendants([*known, *_orphans()])
+        self._family.kill_descendants([*known, *ORPHANAGE.orphans()])
         _running.discard(self)
         for pipe in filter(None, (self.process.stdin, self.process.stdout)):
             pipe.close()
-
-
-_orphans = ORPHANAGE.orphans
 
 
 class _Server(_Worker):
@@ -184,7 +183,7 @@ class _Server(_Worker):
             request.send(self._channel, facts)
             answer = self._channel.recv(100)
         except TimeoutError:
-            return took_more_than(timeout)
+            return _took_more_than(timeout)
         except OSError:
             answer = b""
         if not answer:  # then it is not only the child that has died
@@ -200,7 +199,7 @@ class _Server(_Worker):
         self._channel.close()
 
 
-def took_more_than(timeout: float) -> str:
+def _took_more_than(timeout: float) -> str:
     """Return that a grading process took too long."""
     return f"grading was stopped: it took more than {timeout:.0f} s"
 
