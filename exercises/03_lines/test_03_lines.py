@@ -159,7 +159,7 @@ def test_line_without_end_is_not_kept(decoders: Decoding) -> None:
 @pytest.mark.points(1)
 @pytest.mark.hint(1)
 def test_many_lines_at_once_take_no_longer(decoders: Decoding) -> None:
-    """Two megabytes of short lines are as quick in one piece as in small ones.
+    """A megabyte of short lines is as quick in one piece as in small ones.
 
     If all that is left is copied for each line, it takes very much longer.
     """

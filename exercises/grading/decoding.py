@@ -38,7 +38,7 @@ FED, PIECE = 2 << 20, 64 << 10  # bytes without a line end, and in one call
 MEMORY = 256 << 10  # bytes; much more than a line may have, much less than was fed
 
 LINES = "(b'x' * 63 + b'\\n')"  # a line of 64 bytes; it is multiplied
-MANY, FEW = 32_768, 64  # lines in one piece: 2 MiB and 4 KiB
+MANY, FEW = 16_384, 64  # lines in one piece: 1 MiB and 4 KiB
 FACTOR = 5  # what is more is no matter of chance
 LEAST = 0.02  # seconds of processor time; some systems measure no finer
 CERTAIN = 3 * FACTOR  # there is no need to look again
