@@ -12,8 +12,10 @@ import time
 
 import psutil
 
+from grading.deadlines import patient
 from grading.processes import offspring
 
+SPENT = patient(2.0)  # seconds of processor time; between two answers none needs more
 LEAST = 0.3  # seconds; a shorter time says nothing about a share
 MOMENT = 0.03  # seconds; a thread that waits for something rests at least that long
 SLEEPING = b"SsTtZXI"  # states of a Linux thread in which it will not run by itself
@@ -42,6 +44,17 @@ class Activity:
             self._changed = time.monotonic()
         return time.monotonic() - self._changed
 
+    def stuck(self, rest: float) -> str:
+        """Return what it does instead of what we wait for; "" if that may still come.
+
+        It has been at rest for `rest` seconds; or it has gone round and round.
+        """
+        if self.resting() >= rest:
+            return "did nothing at all any more"
+        if self._spent() >= SPENT:
+            return f"went round and round for {SPENT:g} s of processor time"
+        return ""
+
     def moves(self) -> bool:
         """Tell whether something runs again and again: in three moments in a row."""
         return all(self._moves_within(MOMENT) for _ in range(3))
@@ -54,7 +67,10 @@ class Activity:
     def share(self) -> float:
         """Return the processor time used since we began, as a share of the time."""
         elapsed = time.monotonic() - self._begun
-        return (self._cpu_used() - self._cpu) / elapsed if elapsed > LEAST else 0.0
+        return self._spent() / elapsed if elapsed > LEAST else 0.0
+
+    def _spent(self) -> float:
+        return self._cpu_used() - self._cpu
 
     def _cpu_used(self) -> float:
         with contextlib.suppress(psutil.Error):

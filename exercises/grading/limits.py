@@ -10,7 +10,7 @@ MB = 1024 * 1024
 MEMORY = 512 * MB  # bytes resident in all its processes together; counted
 PROCESSES = 64  # at a time, of the program and all it has started; counted
 THREADS = 512  # at a time, in all of them together; counted
-SECONDS = 5  # of processor time, of all of them together; counted
+SECONDS = 3  # of processor time, of all of them together; counted
 ENTRIES = 2000  # files and folders that it has made; counted
 LOOK = 0.05  # seconds between two counts
 

@@ -51,7 +51,7 @@ class Person:
         self.peer = peer if isinstance(peer, str) else peer.name
         self._program = peer if isinstance(peer, Program) and peer.launched else None
         self._hung = False  # nothing came although something should
-        self._rested = False  # we gave up because the program did nothing any more
+        self._stuck = ""  # why we gave up before it was time
         self._sock = sock
         self._transcript = transcript
         self._buffer = bytearray()  # received, not yet asked for
@@ -217,15 +217,15 @@ class Person:
         return data
 
     def _receive(self, deadline: Deadline) -> bool:
-        """Wait for bytes; False if the deadline, the end, or rest comes first."""
+        """Wait for bytes; False if the deadline or the end comes first, or never."""
         watch: Activity | None = None
         while (left := deadline.left()) and not self._end:
             if self._receive_within(min(left, GLANCE) if self._program else left):
                 return True
             if self._program:
                 watch = watch or self._program.watch_activity()
-                self._rested = watch.resting() >= REST
-            if self._rested:
+                self._stuck = watch.stuck(REST)
+            if self._stuck:
                 return False
         return False
 
@@ -269,8 +269,8 @@ class Person:
         if self._end:
             return f"{came}the end of the connection ({self._end})"
         self._hung = True
-        if self._rested:
-            return f"{came}nothing{more}, and {self.peer} did nothing at all any more"
+        if self._stuck:
+            return f"{came}nothing{more}, and {self.peer} {self._stuck}"
         return f"{came}nothing{more} within {deadline.timeout:g} s"
 
     def mismatch(self, expected: str, got: str) -> Mismatch:

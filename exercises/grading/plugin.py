@@ -206,28 +206,39 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Say in the report what was earned; replace a failure by the story of it."""
-    report = yield
     step = item.stash.get(_step_key, None)
-    if step is None or (report.when != "call" and not report.failed):
-        return report
+    if step is None:
+        return (yield)
     expected = next(e for e in expected_tests(step) if e.test == item.name)
     error = call.excinfo.value if call.excinfo else None
+    story = None
+    told = str(error) if isinstance(error, Missing) else ""
+    if isinstance(error, Mismatch):
+        story = _complete(error.story, step, expected, item.config)
+        told = story_text(story)
+    if error and told:
+        # Now pytest need not read through the source for the place where it failed.
+        failure = pytest.fail.Exception(told, pytrace=False)
+        failure.with_traceback(error.__traceback__)
+        call.excinfo = pytest.ExceptionInfo.from_exception(failure)
+    report = yield
+    if report.when != "call" and not report.failed:
+        return report
     # A plain dictionary: so it survives the way from a worker of xdist to us.
     facts: dict[str, Any] = {
         "step": step.name,
         "test": item.name,
-        "missing": "",
+        "missing": error.name if isinstance(error, Missing) else "",
         "earned": expected.points if report.passed else 0,
         "seconds": round(call.duration, 3),
-        "error": "" if error is None else str(error) or type(error).__name__,
+        "error": "",
     }
-    if isinstance(error, Missing):
-        report.longrepr = str(error)
-        facts["missing"] = error.name
-    elif isinstance(error, Mismatch):
-        story = _complete(error.story, step, expected, item.config)
-        report.longrepr = story_text(story)
+    if told:
+        report.longrepr = told
+    if story:
         facts["story"] = story.to_dict()
+    elif error:
+        facts["error"] = str(error) or type(error).__name__
     report.__dict__["grading"] = facts
     # For JUnit, which takes them from the report of the teardown that follows.
     item.user_properties[:] = [

@@ -264,7 +264,7 @@ class Program:
         found, why = self._await(done, LINE, REST)
         if (printed := bytes(output.kept)) != wanted:
             expected = f"to have printed {quoted(wanted)} on stdout, and nothing else"
-            got = quoted(printed) + (", and its end" if found else f" {why}")
+            got = quoted(printed) + (", and its end" if found else why)
             raise self.mismatch(expected, got, hung=not found)
 
     def wait_ready(self, timeout: float = READY) -> Address:
@@ -294,7 +294,7 @@ class Program:
             return found
         with self._changed:
             code = self._exit_code
-        got = f"nothing like it {why}" if code is None else f"its end: {_ending(code)}"
+        got = f"nothing like it{why}" if code is None else f"its end: {_ending(code)}"
         expected = f"to print {wording} on {stream}"
         raise self.mismatch(expected, got, hung=code is None)
 
@@ -303,18 +303,18 @@ class Program:
     ) -> tuple[_T, str]:
         """Wait until `look()` is true; else return why we gave up.
 
-        That is after `timeout`, or once nothing has moved for `rest` seconds.
+        That is after `timeout`, or once it is stuck; see `Activity`.
         """
         deadline = Deadline(timeout)
         with self._changed:
             found = look()
             watch = None if found else self.watch_activity()
             while not found and deadline.left():
-                if watch and self._control and watch.resting() >= rest:
-                    return found, f"while it did nothing at all for {rest:g} s"
+                if watch and self._control and (stuck := watch.stuck(rest)):
+                    return found, f", and it {stuck}"
                 self._changed.wait(min(GLANCE, deadline.left()))
                 found = look()
-        return found, f"within {timeout:g} s"
+        return found, f" within {timeout:g} s"
 
     def mismatch(self, expected: str, got: str, *, hung: bool = False) -> Mismatch:
         """Return the error "the test expected NAME `expected`, but got `got`"."""
@@ -363,7 +363,7 @@ class Program:
         with self._changed:
             if self._exit_code is not None:
                 return self._exit_code
-        raise self.mismatch("to end", f"no end {why}", hung=True)
+        raise self.mismatch("to end", f"no end{why}", hung=True)
 
     def has_ended(self) -> bool:
         """Whether the process itself is over; its children may hold on to its pipes."""
