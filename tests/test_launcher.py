@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from chatting import linux
-from grading.activity import Activity
 from grading.control import Control
 from grading.deadlines import Deadline
 from grading.diagnosis import diagnose, unhandled_errors
@@ -223,7 +222,7 @@ def test_activity_of_a_process_that_is_gone(launch: Launch) -> None:
     """It rests."""
     program = launch("pass")
     program.wait_exit()
-    activity = Activity(program.pid)
+    activity = program.watch_activity()
     deadline = Deadline(10)
     while activity.resting() < 0.01:
         assert deadline.left()

@@ -9,11 +9,12 @@ import contextlib
 import os
 import sys
 import time
+from collections.abc import Iterator
 
 import psutil
 
 from grading.deadlines import patient
-from grading.processes import offspring
+from grading.processes import descend, offspring
 
 SPENT = patient(2.0)  # seconds of processor time; between two answers none needs more
 LEAST = 0.3  # seconds; a shorter time says nothing about a share
@@ -24,11 +25,9 @@ SLEEPING = b"SsTtZXI"  # states of a Linux thread in which it will not run by it
 class Activity:
     """Watches one process and its children, from now on."""
 
-    def __init__(self, pid: int) -> None:
-        """Begin to watch. A process that is gone already counts as at rest."""
-        self._process: psutil.Process | None = None
-        with contextlib.suppress(psutil.Error):
-            self._process = psutil.Process(pid)
+    def __init__(self, process: psutil.Process | None) -> None:
+        """Begin to watch. A process that is gone already, None, counts as at rest."""
+        self._process = process
         self._begun = self._changed = time.monotonic()
         self._seen: object = None
         self._cpu = self._cpu_used()
@@ -84,17 +83,20 @@ class Activity:
         if self._process is None:
             return "gone"
         try:
-            family = [self._process, *offspring(self._process)]
-            looks = [_look_at(process) for process in family]
+            looks = list(_looks(self._process))
         except (psutil.Error, OSError):
             return "gone"
         return None if None in looks else looks
 
 
-def _look_at(process: psutil.Process) -> object:
+def _looks(process: psutil.Process) -> Iterator[object]:
+    """Look at it and at each of its children."""
     if sys.platform == "linux":
-        return _look_at_threads(process.pid)
-    return process.num_ctx_switches(), process.cpu_times()
+        yield _look_at_threads(process.pid)
+        yield from map(_look_at_threads, descend(process.pid))
+    else:
+        for it in (process, *offspring(process)):
+            yield it.num_ctx_switches(), it.cpu_times()
 
 
 def _look_at_threads(pid: int) -> object:

@@ -85,12 +85,12 @@ class Confined(Family):
             return self.descendants()
         found = set(ORPHANAGE.orphans())
         with contextlib.suppress(psutil.Error):
-            found.update(offspring(self._head) if self._head else ())
+            found.update(offspring(self.head) if self.head else ())
         return found
 
     def _usage(self) -> Usage:
         usage = Usage()
-        for process in [*filter(None, [self._head]), *self._offspring()]:
+        for process in [*filter(None, [self.head]), *self._offspring()]:
             with contextlib.suppress(psutil.Error), process.oneshot():
                 usage.processes += 1
                 usage.threads += process.num_threads()
@@ -126,7 +126,7 @@ class Walled(Confined):
         with contextlib.suppress(psutil.Error):
             if self._inside:
                 found = offspring(self._inside.first)
-        return [process for process in found if process != self._head]
+        return [process for process in found if process != self.head]
 
     def kill_descendants(self, known: list[psutil.Process]) -> None:
         """Pull down the walls: the system ends all that is within."""

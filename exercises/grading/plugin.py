@@ -41,6 +41,7 @@ from grading.walls import Walls, has_walls
 SOLUTIONS = EXERCISES.parent / "tests" / "solutions"
 
 _step_key = pytest.StashKey[Step]()
+_expected_key = pytest.StashKey[Expected]()  # what is known of the test
 _walls_key = pytest.StashKey[Walls]()
 
 
@@ -136,13 +137,17 @@ def pytest_collection(session: pytest.Session) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Note which tests belong to a step."""
-    known: dict[Path, Step | None] = {}
+    """Note which tests belong to a step, and what is known of them."""
+    known: dict[Path, tuple[Step | None, dict[str, Expected]]] = {}
     for item in items:
         if item.path not in known:
-            known[item.path] = step_of(item.path)
-        if step := known[item.path]:
+            step = step_of(item.path)
+            tests = expected_tests(step) if step else []
+            known[item.path] = step, {it.test: it for it in tests}
+        step, expected = known[item.path]
+        if step:
             item.stash[_step_key] = step
+            item.stash[_expected_key] = expected[item.name]
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -209,7 +214,7 @@ def pytest_runtest_makereport(
     step = item.stash.get(_step_key, None)
     if step is None:
         return (yield)
-    expected = next(e for e in expected_tests(step) if e.test == item.name)
+    expected = item.stash[_expected_key]
     error = call.excinfo.value if call.excinfo else None
     story = None
     told = str(error) if isinstance(error, Missing) else ""

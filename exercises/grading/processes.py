@@ -35,13 +35,17 @@ def offspring(process: psutil.Process) -> list[psutil.Process]:
     if sys.platform != "linux":
         return process.children(recursive=True)
     found: list[psutil.Process] = []
-    waiting = [process.pid]
-    while waiting:
-        for pid in _children(waiting.pop()):
-            with contextlib.suppress(psutil.Error):
-                found.append(psutil.Process(pid))
-                waiting.append(pid)
+    for pid in descend(process.pid):
+        with contextlib.suppress(psutil.Error):
+            found.append(psutil.Process(pid))
     return found
+
+
+def descend(pid: int) -> Iterator[int]:
+    """Yield the numbers of its children and theirs. (Linux only.)"""
+    for child in _children(pid):
+        yield child
+        yield from descend(child)
 
 
 def _children(pid: int) -> Iterator[int]:
@@ -66,13 +70,14 @@ class Family:
         return ""
 
     def __init__(self) -> None:
-        """Choose a mark; remember who runs already and so cannot belong to it."""
+        """Choose a mark."""
         self._mark = f"{MARK}{uuid.uuid4().hex}"
-        self._older = frozenset(psutil.pids())
-        self._head: psutil.Process | None = None
+        self._older: frozenset[int] = frozenset()  # ran before, so cannot belong to it
+        self.head: psutil.Process | None = None  # the program itself, once it runs
 
     def spawn(self, command: Sequence[str], cwd: str | os.PathLike[str]) -> Process:
         """Start the program, `command` in the folder `cwd`; return at once."""
+        self._older = frozenset(psutil.pids())
         process = spawn(command, cwd, self.environment())
         self.set_head(process.pid)
         return process
@@ -95,15 +100,15 @@ class Family:
     def set_head(self, pid: int) -> None:
         """Say which process is the program itself. Call it as soon as it runs."""
         with contextlib.suppress(psutil.Error):  # over already
-            self._head = psutil.Process(pid)
+            self.head = psutil.Process(pid)
 
     def descendants(self) -> list[psutil.Process]:
         """Return the living processes that come from the program, without itself."""
         found = set(self._marked())
-        if self._head:
+        if self.head:
             with contextlib.suppress(psutil.Error):
-                found.update(offspring(self._head))
-        return [p for p in found if p != self._head and _alive(p)]
+                found.update(offspring(self.head))
+        return [p for p in found if p != self.head and _alive(p)]
 
     def _marked(self) -> Iterator[psutil.Process]:
         for pid in set(psutil.pids()) - self._older:
@@ -119,7 +124,7 @@ class Family:
         return port in self.listening_ports()
 
     def _all(self) -> list[psutil.Process]:
-        return [*([self._head] if self._head else []), *self.descendants()]
+        return [*([self.head] if self.head else []), *self.descendants()]
 
     def listening_ports(self) -> set[int]:
         """Return the TCP ports on which the program or a descendant listens."""

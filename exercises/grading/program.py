@@ -229,7 +229,7 @@ class Program:
 
     def watch_activity(self) -> Activity:
         """Watch, from now on, whether it does anything."""
-        self.watch = Activity(self.pid)
+        self.watch = Activity(self._family.head)
         return self.watch
 
     def expect_output(
