@@ -53,7 +53,9 @@ class Confined(Family):
     """Starts a program with a clean environment and limits."""
 
     confined = True
+    pause = limits.LOOK
     limits = limits.TO_SET if os.name == "posix" else "-"
+    _last = Usage()
 
     def spawn(self, command: Sequence[str], cwd: str | os.PathLike[str]) -> Process:
         """Start it."""
@@ -70,7 +72,10 @@ class Confined(Family):
 
     def excess(self) -> str:
         """Return what is more than it may have, "" if nothing is."""
-        return self._usage().excess()
+        usage = self._usage()
+        self.pause = limits.LOOK_AGAIN if usage == self._last else limits.LOOK
+        self._last = usage
+        return usage.excess()
 
     def descendants(self) -> list[psutil.Process]:
         """Return the living processes that come from the program, without itself.

@@ -65,6 +65,8 @@ class Family:
     #: What the launcher limits before the program runs; see there.
     limits = "-"
 
+    pause = 0.0  # seconds after which to ask again for its `excess`
+
     def excess(self) -> str:
         """Return what is more than it may have, "" if nothing is."""
         return ""

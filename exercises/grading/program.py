@@ -20,7 +20,7 @@ from typing import IO, Any, Literal, TypeVar
 
 import psutil
 
-from grading import limits, ready
+from grading import ready
 from grading.activity import Activity
 from grading.control import Control
 from grading.deadlines import EXIT, GLANCE, LINE, READY, REST, SLOW_REST, Deadline
@@ -152,7 +152,7 @@ class Program:
             self._changed.notify_all()
 
     def _watch_excess(self) -> None:
-        while not self._closing.wait(limits.LOOK):
+        while not self._closing.wait(self._family.pause):
             if excess := self._family.excess():
                 self._stopped_for = excess
                 self._transcript.record(self.name, "killed", note=f"for {excess}")
