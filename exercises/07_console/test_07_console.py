@@ -7,7 +7,7 @@ import pytest
 from grading.grader import Grader, Member
 from grading.rendering import quoted
 
-TALK = 40  # lines
+TALK = 30  # lines
 BETWEEN = 8  # people: the way through the list is long enough to be overtaken on
 
 # A pipe on Windows has an encoding of its own, which is not that of a terminal.

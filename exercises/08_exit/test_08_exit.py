@@ -14,8 +14,8 @@ TOLD = 'to be told of the stop, in a line that begins with "* "'
 IDLE = 12  # clients; who waits a second for each of them is much too late
 PORTS = range(20_000, 30_000)  # no system gives these to who asks for any port
 MOMENT = 0.3  # seconds that alice takes to close; she has half a second at least
-SOME = 200  # lines; a harsh system takes a while to pass them on
-CHATTER = 20_000  # bytes; a harsh system takes a while to receive them
+SOME = 120  # lines; a harsh system takes a while to pass them on
+CHATTER = 12_000  # bytes; a harsh system takes a while to receive them
 
 
 @pytest.mark.points(1)

@@ -16,7 +16,8 @@ NO_END = "\u2028"  # for Unicode a line may end there; in a chat it does not
 TYPED = 20  # lines
 LONG = 5000  # letters in a line that arrives
 LONGER = "ü" * 30_000  # a line that is typed
-MUCH = [LONGER] * 140  # lines: more than the system keeps for a server
+MUCH = [LONGER] * 12  # lines: more than the system keeps for a slow server
+SMALL = 4096  # bytes of the receive buffer of such a server
 UNKNOWN = "::1%nowhere"  # no network card is called so; no name server is asked
 
 
@@ -129,7 +130,7 @@ def test_end_of_input_leaves(grader: Grader) -> None:
         raise server.mismatch(expected, quoted(rest))
     server.close()
     ends(chat, 0, "we have left")
-    chat, server = start(grader)
+    chat, server = start(grader, receive_buffer=SMALL)
     chat.type("\n".join(MUCH))
     chat.close_stdin()
     for word in grader.words(2):
@@ -221,7 +222,7 @@ def test_says_that_the_connection_is_lost(grader: Grader) -> None:
     if chat.stdout.rstrip("\n") != f"{word}\n{last}":
         expected = "to have printed on stdout what the server has said, and no more"
         raise chat.mismatch(expected, quoted(chat.stdout.encode()))
-    chat, server = start(grader, harsh=True)
+    chat, server = start(grader, receive_buffer=SMALL, harsh=True)
     chat.type("\n".join(MUCH))
     server.read_bytes(5)
     server.send("\n".join([LETTERS * 50] * 10))  # it still reads when it cannot send
@@ -263,10 +264,14 @@ def test_exit_code_tells_how_it_ended(grader: Grader) -> None:
 
 
 def start(
-    grader: Grader, *, harsh: bool = False, hasty: bool = False
+    grader: Grader,
+    *,
+    receive_buffer: int = 0,
+    harsh: bool = False,
+    hasty: bool = False,
 ) -> tuple[Program, Person]:
     """Start the client, and accept its connection as the server."""
-    listener = grader.listen()
+    listener = grader.listen(receive_buffer=receive_buffer)
     chat = grader.client(listener, harsh=harsh, hasty=hasty)
     return chat, listener.accept(chat)
 

@@ -91,9 +91,12 @@ class Harness:
         self._cleanup.callback(person.close)
         return person
 
-    def listen(self, name: str = "server") -> Listener:
-        """Listen, so that the test can play the server of a client program."""
-        listener = Listener(name, self.transcript)
+    def listen(self, name: str = "server", receive_buffer: int = 0) -> Listener:
+        """Listen, so that the test can play the server of a client program.
+
+        `receive_buffer` in bytes, if given, is for those who are accepted.
+        """
+        listener = Listener(name, self.transcript, receive_buffer)
         self._cleanup.callback(listener.close)
         return listener
 

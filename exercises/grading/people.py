@@ -329,11 +329,18 @@ def _reason(exc: Exception) -> str:
 class Listener:
     """A listening socket of the test, for client programs to connect to."""
 
-    def __init__(self, name: str, transcript: Transcript) -> None:
-        """Listen on 127.0.0.1 and a free port; `name` is whom the test plays."""
+    def __init__(
+        self, name: str, transcript: Transcript, receive_buffer: int = 0
+    ) -> None:
+        """Listen on 127.0.0.1 and a free port; `name` is whom the test plays.
+
+        A connection has a `receive_buffer` of so many bytes, if it is given.
+        """
         self.name = name
         self._transcript = transcript
         self._sock = socket.create_server(("127.0.0.1", 0))
+        if receive_buffer:  # what is accepted inherits it, see tcp(7)
+            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self._accepted: list[Person] = []
         self.address: Address = self._sock.getsockname()
 

@@ -391,7 +391,7 @@ class Program:
         """Tell whether nothing in it moves for `moment` seconds, some time soon."""
         watch, deadline = self.watch_activity(), Deadline(within)
         while (rested := watch.resting()) < moment and deadline.left():
-            self._closing.wait(moment / 5)
+            self._closing.wait(moment / 3)
         return rested >= moment
 
     def listens_on(self, port: int) -> bool:

@@ -1,7 +1,8 @@
 """Systems that are what a system may be, but seldom is: there, mistakes show at once.
 
-All of them are small: they keep a few kilobytes for who does not read, not megabytes,
-so that little is needed to see what becomes of a program then. On a harsh one threads
+All of them are small, so that little is needed to see what becomes of a program: they
+keep a few kilobytes for who does not read, not megabytes, and functions may call each
+other hundreds deep, not thousands. On a harsh one threads
 are switched as often as can be, in the middle of the student's functions, and `recv`
 and `send` move few bytes at a time. On a hasty one time passes quickly: who gives up
 after a while of silence does so while a test is looking.
@@ -31,6 +32,7 @@ LONGEST_YIELD = 200e-6  # seconds; long enough for another thread to get in betw
 DAWDLE = 0.02  # seconds; long enough for an answer
 SIZES = (1, 2, 3, 5, 1000)  # bytes that recv or send may move at once
 HASTE = 100  # seconds that pass in one
+DEPTH = 400  # calls; the default is 1000
 ROOM = 16 * 1024  # bytes that a socket keeps, in each direction; Linux takes it twice
 
 
@@ -39,6 +41,7 @@ def make(system: str, folder: str) -> None:
 
     `folder` holds the files of the program.
     """
+    sys.setrecursionlimit(DEPTH)
     _keep_little(socket.socket)
     name, _, seed = system.partition("=")
     if name == "harsh":
