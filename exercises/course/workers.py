@@ -58,7 +58,7 @@ def grade(
         with contextlib.closing(_Worker(words, env, stop, descriptors)) as worker:
             return worker.ending(timeout)
     named = [(step.name, test) for step, test in tests]
-    server = _idle_server() or _Server(stop)
+    server = _idle_server() or _Server(env, stop)
     died = "it was interrupted"
     try:
         if stop.is_set():
@@ -165,14 +165,14 @@ class _Worker:
 class _Server(_Worker):
     """One that forks for each request. One thread at a time may use it."""
 
-    def __init__(self, stop: threading.Event) -> None:
+    def __init__(self, env: Mapping[str, str], stop: threading.Event) -> None:
         """Start it."""
         ours, theirs = socket.socketpair()
         words = [f"--serve={theirs.fileno()}"]
         words += [os.fspath(step.folder) for step in all_steps()]
         with theirs, contextlib.ExitStack() as undo:
             undo.enter_context(ours)
-            super().__init__(words, {}, stop, [theirs.fileno()])
+            super().__init__(words, env, stop, [theirs.fileno()])
             undo.pop_all()
         self._channel = ours
 

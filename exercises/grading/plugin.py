@@ -102,7 +102,9 @@ def _prepare(config: pytest.Config) -> None:
     if config.getoption("walls") == "no":
         ORPHANAGE.open()
     elif config.getoption("confine") and (config.getoption("walls") or has_walls()):
-        config.stash[_walls_key] = Walls()
+        walls = config.stash.setdefault(_walls_key, Walls())
+        if not walls.fit():
+            config.stash[_walls_key] = Walls()
     if config.getoption("lifeline") and config.getoption("serve") is None:
         hold_on()
 
@@ -156,7 +158,8 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     config = session.config
     if (number := config.getoption("serve")) is None:
         return None
-    if (asked := next_request(number)) is None:
+    walls = config.stash.get(_walls_key, None)
+    if (asked := next_request(number, walls.build if walls else lambda: None)) is None:
         return True
     request, facts = asked
     config.option.serve = None

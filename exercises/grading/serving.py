@@ -16,7 +16,7 @@ import json
 import os
 import socket
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
 LONGEST = 1_000_000  # bytes of a request, at most
@@ -35,16 +35,20 @@ class Request:
         socket.send_fds(channel, [json.dumps(asdict(self)).encode() + b"\n"], [facts])
 
 
-def next_request(number: int) -> tuple[Request, int] | None:
+def next_request(
+    number: int, prepare: Callable[[], None]
+) -> tuple[Request, int] | None:
     """Fork for each request; return it in the child, with the file for what is found.
 
-    In the parent return None, once nobody has a request any more.
+    `prepare` is called before each fork. In the parent return None, once nobody has a
+    request any more.
     """
     channel = socket.socket(fileno=number)
     gc.collect()
     gc.freeze()  # what is here stays as it is, and so it stays shared
     while received := _receive(channel):
         request, facts = received
+        prepare()
         if (pid := os.fork()) == 0:
             channel.close()
             os.environ.update(request.env)

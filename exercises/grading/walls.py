@@ -53,15 +53,37 @@ ENVIRONMENT = {"PATH": "/usr/bin:/bin", "HOME": TEMPORARY, "LANG": "C.UTF-8"}
 
 
 class Walls:
-    """The outer walls. Built with the first program; `close` pulls them down."""
+    """The outer walls. Built with the first program; `close` pulls them down.
+
+    Forks of the process that has built them may start programs in there, too.
+    """
 
     def __init__(self) -> None:
         """Build nothing yet."""
         #: Where programs can write: each has a file system of its own there.
         self.writable = _writable()
-        self._lock = threading.Lock()  # guards the next two
+        self._lock = threading.Lock()  # guards the next three
         self._server: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
+        self._builder = 0  # the process that has built them
+
+    def fit(self) -> bool:
+        """Whether programs can write where temporary files belong by now."""
+        return self.writable == _writable()
+
+    def build(self) -> None:
+        """Build them now, unless they stand. Not for a fork of who has built them."""
+        with self._lock:
+            if self._server and self._server.poll() is not None:
+                self._end()
+            self._build()
+
+    def _build(self) -> None:
+        if self._control is None:
+            self._control, theirs = _socketpair()
+            with theirs:
+                self._server = _start_server(theirs.fileno(), self.writable)
+            self._builder = os.getpid()
 
     def start(self, folder: Path, words: Sequence[str]) -> "Inside":
         """Start a program in `folder` with copies of the files in it.
@@ -91,10 +113,8 @@ class Walls:
 
     def _ask(self, request: object, fds: list[int]) -> None:
         with self._lock:
-            if self._control is None:
-                self._control, theirs = _socketpair()
-                with theirs:
-                    self._server = _start_server(theirs.fileno(), self.writable)
+            self._build()
+            assert self._control
             with contextlib.suppress(BrokenPipeError):  # it says why in `_first`
                 socket.send_fds(self._control, [json.dumps(request).encode()], fds)
 
@@ -124,7 +144,7 @@ class Walls:
         return (said or last).decode(errors="replace").strip()
 
     def close(self) -> None:
-        """End all that is within. Idempotent."""
+        """End all that is within, unless somebody else has built it. Idempotent."""
         with self._lock:
             self._end()
 
@@ -134,7 +154,8 @@ class Walls:
         control, self._control = self._control, None
         if control:
             control.close()  # then it ends by itself
-        return server.communicate()[1] if server else b""
+        ours = self._builder == os.getpid()
+        return server.communicate()[1] if server and ours else b""
 
 
 def _socketpair() -> tuple[socket.socket, socket.socket]:
