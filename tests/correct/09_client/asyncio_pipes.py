@@ -22,7 +22,8 @@ async def main(host, port):
             sys.stdout.flush()
     except OSError:
         pass
-    code = 0 if typing.done() and not typing.cancelled() else 1
+    # A reset may meet the one that sends first.
+    code = 0 if typing.done() and not typing.exception() else 1
     typing.cancel()
     if code:
         print("The server hung up.", file=sys.stderr)
