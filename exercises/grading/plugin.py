@@ -12,6 +12,7 @@ tells failures, `points` counts, `progress` remembers.
 """
 
 import os
+import sys
 import zlib
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
@@ -113,6 +114,13 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     """Pull down what was built."""
     if walls := config.stash.get(_walls_key, None):
         walls.close()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Spare who waits for a verdict the import of all of hypothesis, for a summary."""
+    manager = session.config.pluginmanager
+    if "hypothesis" not in sys.modules and manager.has_plugin("hypothesispytest"):
+        manager.unregister(name="hypothesispytest")
 
 
 def source_of(config: pytest.Config) -> Path:
