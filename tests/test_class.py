@@ -1,5 +1,6 @@
 """A batch: every submission has a result, whatever happens, and the same one again."""
 
+import contextlib
 import os
 import string
 import subprocess
@@ -24,6 +25,7 @@ from grading.manifest import expected_tests
 from grading.steps import STARTERS, Step
 from grading.story import Story
 from grading.transcript import ProgramState
+from grading.walls import has_walls
 
 ECHO = proofs.STEPS["02_echo"]
 CONNECT = proofs.STEPS["01_connect"]
@@ -412,6 +414,37 @@ def test_what_takes_too_long_is_stopped(
         for number in range(2):
             run = running.run([ECHO], place, {ECHO.name: [test]}, number)[ECHO.name]
             assert (run.died, run.facts[test]["earned"]) == ("", 1)
+
+
+@pytest.mark.skipif(not has_walls(), reason="needs Linux and bubblewrap")
+def test_walls_are_built_once_and_anew_if_they_are_gone(tmp_path: Path) -> None:
+    """One worker grades many, and all programs start within the same outer walls."""
+    handed_in(tmp_path, "ann", step=CONNECT.name)
+    place = Place(tmp_path / "class" / "ann")
+    asked = {CONNECT.name: ["test_sends_the_line"]}
+    servers: list[psutil.Process] = []
+    with workers.kept():
+        for again in (False, True, False):
+            run = running.run([CONNECT], place, asked)[CONNECT.name]
+            assert set(run.facts) == set(asked[CONNECT.name])
+            server = fork_server()
+            assert (server in servers) == again
+            servers.append(server)
+            if again:
+                server.kill()
+                deadline = Deadline(EXIT)
+                while server.status() != psutil.STATUS_ZOMBIE and deadline.left():
+                    pass
+
+
+def fork_server() -> psutil.Process:
+    """Return the one of the worker that runs."""
+    servers = []
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):  # a program that has just ended
+            if "forkserver.py" in " ".join(process.cmdline()):
+                servers.append(process)
+    return min(servers, key=psutil.Process.create_time)
 
 
 def grade_command(folder: Path, out: str, *options: str) -> list[str]:

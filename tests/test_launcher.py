@@ -149,8 +149,19 @@ SPINS = """
 """
 
 
+def test_nobody_waits_long_for_a_program_that_goes_round_and_round(
+    launch: Launch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Again it is an hour; the program has used some time, and nothing has come."""
+    monkeypatch.setattr("grading.activity.SPENT", 0.1)
+    program = launch(SPINS)
+    program.expect_output("go")
+    with pytest.raises(Mismatch, match="and it went round and round for"):
+        program.expect_output("done", timeout=3600)
+
+
 def test_loop_that_never_waits_is_seen(launch: Launch) -> None:
-    """It is busy, so it is awaited to the end, and named."""
+    """It is busy, and it is named."""
     program = launch(SPINS)
     program.expect_output("go")
     with pytest.raises(Mismatch, match=r"within 0\.5 s") as caught:
@@ -306,6 +317,22 @@ def test_small_systems_keep_little(system: str, launch: Launch) -> None:
     program = launch(source, system=system)
     program.expect_output("True True")
     assert program.wait_exit() == 0
+
+
+def test_calls_on_a_small_system_have_an_end_soon(launch: Launch) -> None:
+    """Who calls itself for each client is seen after some hundreds."""
+    source = """
+        def serve(number):
+            return number and serve(number - 1)
+        print(serve(200))
+        try:
+            serve(450)
+        except RecursionError:
+            print("too deep")
+    """
+    program = launch(source, system="small")
+    program.expect_output("0")
+    program.expect_output("too deep")
 
 
 @pytest.mark.parametrize(

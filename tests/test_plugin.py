@@ -20,10 +20,15 @@ STEP = proofs.STEPS["05_broadcast"]
 SECOND = "test_speaker_does_not_hear_itself"
 
 
-def run(*words: object, cwd: Path = proofs.ROOT) -> subprocess.CompletedProcess[str]:
-    """Run pytest on the exercises; all plugins are there, as for a student."""
+def run(
+    *words: object, cwd: Path = proofs.ROOT, **more: str
+) -> subprocess.CompletedProcess[str]:
+    """Run pytest on the exercises; all plugins are there, as for a student.
+
+    `more` is added to the environment.
+    """
     env = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "COV"))}
-    env |= {"GRADING_PATIENCE": "0.3", "NO_COLOR": "1"}
+    env |= {"GRADING_PATIENCE": "0.3", "NO_COLOR": "1"} | more
     env.pop("CI", None)  # with it, pytest tells everything twice
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *map(str, words)],
@@ -50,6 +55,16 @@ def wrong(tmp_path: Path) -> Path:
     )
     broken.write(tmp_path)
     return tmp_path
+
+
+def test_nothing_is_imported_that_a_step_does_not_use() -> None:
+    """Students run a step again and again, and wait for the verdict."""
+    words = ("exercises/03_lines", "--solutions", "-k", "pieces", "-q")
+    ran = run(*words, PYTHONPROFILEIMPORTTIME="1")
+    assert ran.returncode == 0
+    imported = re.findall(r"\| +([\w.]+)$", ran.stderr, re.MULTILINE)
+    assert "pytest" in imported
+    assert not {"hypothesis", "anyio"} & set(imported)
 
 
 def test_some_steps_handed_in(wrong: Path) -> None:
