@@ -342,12 +342,13 @@ def test_nothing_is_repeated_if_all_fails(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_nothing_is_repeated_that_took_too_much() -> None:
-    """A limit is reached again next time. Other failures may be chance."""
+    """A limit is reached again next time, and a loop goes round again."""
     ran_on = ProgramState("mchat", "python mchat.py", "still running", b"", b"")
-    stopped = replace(ran_on, ending="stopped for more than 5 seconds")
+    stopped = replace(ran_on, ending="stopped for more than 3 seconds")
+    spun = replace(ran_on, spins=True)
     passed, *_ = passing(ECHO).tests
     failed = replace(passed, test="test_other", verdict=results.FAILED)
-    for program, doubtful in ((ran_on, ["test_other"]), (stopped, [])):
+    for program, doubtful in ((ran_on, ["test_other"]), (stopped, []), (spun, [])):
         story = Story("alice", "a line", "nothing", programs=(program,))
         verdicts = {"a": passed, "b": replace(failed, story=story)}
         assert running._doubtful(verdicts) == doubtful

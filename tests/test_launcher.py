@@ -153,7 +153,7 @@ def test_nobody_waits_long_for_a_program_that_goes_round_and_round(
     launch: Launch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Again it is an hour; the program has used some time, and nothing has come."""
-    monkeypatch.setattr("grading.activity.SPENT", 0.1)
+    monkeypatch.setattr("grading.program.REST", 0.1)
     program = launch(SPINS)
     program.expect_output("go")
     with pytest.raises(Mismatch, match="and it went round and round for"):

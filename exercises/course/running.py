@@ -84,7 +84,7 @@ def _repeat(
     Each repetition is a new process with other words and other chances. A first one
     tells nearly always; what passes there is repeated to the end, to say how often it
     does. Nothing is repeated of a step of which no test passes: that is no chance. Nor
-    is it if a program was stopped for what it took.
+    is it if a program went round and round, or was stopped for what it took.
     """
     doubtful = {name: _doubtful(tests) for name, tests in verdicts.items()}
     for number in range(1, repeats + 1):
@@ -109,7 +109,7 @@ def _doubtful(verdicts: Verdicts) -> list[str]:
 
 
 def _took_too_much(story: Story) -> bool:
-    return any(program.took_too_much for program in story.programs)
+    return any(program.took_too_much or program.spins for program in story.programs)
 
 
 def _counted(outcome: Outcome, passed: bool) -> Outcome:

@@ -13,10 +13,8 @@ from collections.abc import Iterator
 
 import psutil
 
-from grading.deadlines import patient
 from grading.processes import descend, offspring
 
-SPENT = patient(2.0)  # seconds of processor time; between two answers none needs more
 LEAST = 0.3  # seconds; a shorter time says nothing about a share
 MOMENT = 0.03  # seconds; a thread that waits for something rests at least that long
 SLEEPING = b"SsTtZXI"  # states of a Linux thread in which it will not run by itself
@@ -46,13 +44,18 @@ class Activity:
     def stuck(self, rest: float) -> str:
         """Return what it does instead of what we wait for; "" if that may still come.
 
-        It has been at rest for `rest` seconds; or it has gone round and round.
+        It has been at rest for `rest` seconds; or it has gone round and round, for as
+        many seconds of processor time: between two answers no good program needs those.
         """
         if self.resting() >= rest:
             return "did nothing at all any more"
-        if self._spent() >= SPENT:
-            return f"went round and round for {SPENT:g} s of processor time"
+        if self.spins(rest):
+            return f"went round and round for {rest:g} s of processor time"
         return ""
+
+    def spins(self, rest: float) -> bool:
+        """Tell whether it has used `rest` seconds of processor time since we began."""
+        return self._cpu_used() - self._cpu >= rest
 
     def moves(self) -> bool:
         """Tell whether something runs again and again: in three moments in a row."""
@@ -66,10 +69,7 @@ class Activity:
     def share(self) -> float:
         """Return the processor time used since we began, as a share of the time."""
         elapsed = time.monotonic() - self._begun
-        return self._spent() / elapsed if elapsed > LEAST else 0.0
-
-    def _spent(self) -> float:
-        return self._cpu_used() - self._cpu
+        return (self._cpu_used() - self._cpu) / elapsed if elapsed > LEAST else 0.0
 
     def _cpu_used(self) -> float:
         with contextlib.suppress(psutil.Error):

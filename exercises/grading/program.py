@@ -212,6 +212,7 @@ class Program:
             printed=printed,
             address=f"{self.address[0]}:{self.address[1]}" if self.address else "",
             busy=running and stacks and self.watch.share() > BUSY,
+            spins=running and stacks and self.watch.spins(REST),
             moves=running and stacks and not hasty and self.watch.moves(),
             threads=asked.ask(self._folder) if asked else (),
             children=len(self.descendants()) if stacks else 0,

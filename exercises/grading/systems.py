@@ -2,10 +2,10 @@
 
 All of them are small, so that little is needed to see what becomes of a program: they
 keep a few kilobytes for who does not read, not megabytes, and functions may call each
-other hundreds deep, not thousands. On a harsh one threads
-are switched as often as can be, in the middle of the student's functions, and `recv`
-and `send` move few bytes at a time. On a hasty one time passes quickly: who gives up
-after a while of silence does so while a test is looking.
+other hundreds deep, not thousands. On a harsh one threads are switched as often as can
+be, in the middle of the student's functions, and `recv` and `send` move few bytes at a
+time. On a hasty one time passes quickly: who gives up after a while of silence does so
+while a test is looking.
 
 All of this may happen on any system at any time; here it happens every time, so that a
 mistake shows now and not in front of an audience. This module is part of `launcher`.

@@ -89,6 +89,7 @@ class ProgramState:
     printed: int = 0  # bytes on both streams, all in all
     address: str = ""  # HOST:PORT of its ready line
     busy: bool = False  # it uses a processor core for itself
+    spins: bool = False  # it has done so for long, and nothing has come of it
     moves: bool = False  # something in it runs again and again
     threads: tuple[ThreadState, ...] = ()  # if it was asked where they stand
     children: int = 0  # processes that it has started, and that live
