@@ -152,6 +152,7 @@ def test_end_of_input_ends_nothing(grader: Grader) -> None:
     alice.hears(word)
     background = grader.server()
     background.close_stdin()
+    grader.expect_rest(background)
     dave, erin = grader.join(background, "dave", "erin")
     dave.send(word)
     erin.hears(word)
