@@ -5,6 +5,7 @@ import os
 import string
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +21,7 @@ from course.results import Outcome, Result, StepOutcome
 from course.running import ALL, Place, Run, Tests
 from course.scoring import grade
 from course.working import NAME, Busy, working_folder
-from grading.deadlines import EXIT, Deadline
+from grading.deadlines import EXIT, GLANCE, Deadline
 from grading.manifest import expected_tests
 from grading.steps import STARTERS, Step
 from grading.story import Story
@@ -433,9 +434,15 @@ def test_walls_are_built_once_and_anew_if_they_are_gone(tmp_path: Path) -> None:
             servers.append(server)
             if again:
                 server.kill()
-                deadline = Deadline(EXIT)
-                while server.status() != psutil.STATUS_ZOMBIE and deadline.left():
-                    pass
+                assert is_over(server)
+
+
+def is_over(process: psutil.Process) -> bool:
+    """Wait until it is, though nobody has asked for its exit code; tell whether."""
+    deadline = Deadline(EXIT)
+    while process.status() != psutil.STATUS_ZOMBIE and deadline.left():
+        threading.Event().wait(GLANCE)
+    return process.status() == psutil.STATUS_ZOMBIE
 
 
 def fork_server() -> psutil.Process:

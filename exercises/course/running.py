@@ -105,10 +105,10 @@ def _doubtful(verdicts: Verdicts) -> list[str]:
     if all(it.verdict != results.PASSED for it in verdicts.values()):
         return []
     failed = [it for it in verdicts.values() if it.verdict == results.FAILED]
-    return [it.test for it in failed if not (it.story and _took_too_much(it.story))]
+    return [it.test for it in failed if not (it.story and _is_no_chance(it.story))]
 
 
-def _took_too_much(story: Story) -> bool:
+def _is_no_chance(story: Story) -> bool:
     return any(program.took_too_much or program.spins for program in story.programs)
 
 

@@ -103,8 +103,8 @@ def _prepare(config: pytest.Config) -> None:
     if config.getoption("walls") == "no":
         ORPHANAGE.open()
     elif config.getoption("confine") and (config.getoption("walls") or has_walls()):
-        walls = config.stash.setdefault(_walls_key, Walls())
-        if not walls.fit():
+        walls = config.stash.get(_walls_key, None)
+        if not (walls and walls.fit()):
             config.stash[_walls_key] = Walls()
     if config.getoption("lifeline") and config.getoption("serve") is None:
         hold_on()
