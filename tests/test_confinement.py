@@ -69,6 +69,16 @@ def walls() -> Iterator[Walls]:
         yield walls
 
 
+def test_walls_fit_who_has_temporary_files_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """So a fork need not build its own; who has them elsewhere must."""
+    walls = Walls()
+    assert walls.fit()
+    monkeypatch.setattr("tempfile.tempdir", "/var/elsewhere")
+    assert not walls.fit()
+
+
 # -------------------------------------------------------------------- what all get
 
 
