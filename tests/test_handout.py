@@ -5,7 +5,7 @@ import re
 import shutil
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,7 @@ import platforms
 import proofs
 from course import handout, intake
 from course.bundle import Files
-from course.likeness import LEAST, Pieces, _pieces_of, _size, likeness
+from course.likeness import LEAST, Pieces, _read, _size, likeness
 from grading.steps import Step
 
 STEPS = list(proofs.STEPS.values())
@@ -63,7 +63,7 @@ def test_what_an_instructor_has_tried_out_stays(files: Files) -> None:
 
 def pieces(programs: Iterable[bytes]) -> Pieces:
     """Return the statements of programs, without names of variables and words."""
-    return _pieces_of(programs, names=set())
+    return replace(_read(programs), names=set()).pieces()
 
 
 @dataclass(frozen=True)

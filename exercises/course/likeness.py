@@ -60,12 +60,15 @@ def likeness(step: Step, files: Mapping[str, bytes]) -> Likeness | None:
     `files` are those of one step, by name. The reference server counts, and our
     solution of this step.
     """
-    if named := next(_named(files.values()), ""):
-        what = f"it names files of the kit that are not its own: {named!r}"
+    program = _read(files.values())
+    if program.reaches_for:
+        what = (
+            f"it names files of the kit that are not its own: {program.reaches_for!r}"
+        )
         return Likeness(what, REFERENCE)
     if _text(step, files) == _solution_text(step):
         return Likeness("it is the kit's own solution, word for word", SOLUTION)
-    own = _own_pieces(step, list(files.values()))
+    own = _own_pieces(step, program)
     size = _size(own)
     if size < LEAST:
         return None
@@ -94,42 +97,6 @@ def _text(step: Step, files: Mapping[str, bytes]) -> str:
     return hashlib.sha256(repr(words).encode()).hexdigest()
 
 
-def _named(sources: Iterable[bytes]) -> Iterator[str]:
-    """Yield what names our files, in one word or in several that follow each other."""
-    for tree in _trees(sources):
-        for statement in ast.walk(tree):
-            if isinstance(statement, ast.stmt) and not _says_nothing(statement):
-                path = "/".join(_words(statement)).replace("\\", "/")
-                pairs = set(itertools.pairwise(path.split("/")))
-                if found := [pair for pair in OURS if pair in pairs]:
-                    yield "/".join(found[0])
-
-
-def _words(statement: ast.stmt) -> list[str]:
-    """Return the short strings of a statement, without inner ones, as they stand."""
-    found = [
-        node
-        for node in _expressions(statement)
-        if isinstance(node, ast.Constant)
-        and isinstance(node.value, str)
-        and len(node.value) < LONGEST_PATH
-    ]
-    found.sort(key=lambda node: (node.lineno, node.col_offset))
-    return [str(node.value) for node in found]
-
-
-def _expressions(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield the nodes of a statement, without inner statements, from left to right."""
-    waiting = [node]
-    while waiting:
-        node = waiting.pop()
-        yield node
-        children = list(ast.iter_child_nodes(node))
-        waiting += [child for child in children[::-1] if not isinstance(child, _OTHER)]
-
-
-_OTHER = (ast.stmt, ast.expr_context, ast.alias)
-
 Pieces = Counter[tuple[int, int]]  # size and hash of a piece of a program
 
 
@@ -137,19 +104,23 @@ def _size(pieces: Pieces) -> int:
     return sum(size * count for (size, _), count in pieces.items())
 
 
-def _own_pieces(step: Step, sources: Sequence[bytes]) -> Pieces:
+def _own_pieces(step: Step, program: "_Program") -> Pieces:
     """Return the pieces of a program without those of the step's starter."""
+    starter = _starter(step)
+    return program.pieces() - starter.pieces(program.names)
+
+
+@cache
+def _starter(step: Step) -> "_Program":
     folder = STARTERS / step.name
-    starter = [(folder / name).read_bytes() for name in step.files]
-    names = _names(sources)
-    return _pieces_of(sources, names) - _pieces_of(starter, names | _names(starter))
+    return _read((folder / name).read_bytes() for name in step.files)
 
 
 @cache
 def _solution(step: Step) -> Pieces:
     if not SOLUTIONS.is_dir():
         return _from_json(_known()["solutions"].get(step.name, []))
-    return _own_pieces(step, list(_solution_files(step).values()))
+    return _own_pieces(step, _read(_solution_files(step).values()))
 
 
 def _solution_text(step: Step) -> str:
@@ -169,8 +140,7 @@ def _solution_files(step: Step) -> dict[str, bytes]:
 def _reference() -> Pieces:
     if not SERVER.is_dir():
         return _from_json(_known()["reference"])
-    sources = [path.read_bytes() for path in sorted(SERVER.glob("*.py"))]
-    return _pieces_of(sources, _names(sources))
+    return _read(path.read_bytes() for path in sorted(SERVER.glob("*.py"))).pieces()
 
 
 # -------------------------------------------------------------------- fingerprints
@@ -203,15 +173,44 @@ def _from_json(rows: Iterable[tuple[int, int, int]]) -> Pieces:
     return Counter({(size, piece): count for size, piece, count in rows})
 
 
-# -------------------------------------------------------------------------- pieces
+# ------------------------------------------------------------------------- reading
 
 
-def _pieces_of(sources: Iterable[bytes], names: Set[str]) -> Pieces:
-    """Return the pieces of a program in which `names` say nothing."""
-    found: Pieces = Counter()
-    for tree in _trees(sources):
-        found.update(_pieces(tree, names))
-    return found
+@dataclass(frozen=True)
+class _Program:
+    """What is compared of a program, as Python sees it."""
+
+    shapes: Sequence[Sequence[str]]  # see `_shape`; of each statement
+    names: Set[str]  # that it has chosen itself, for functions and attributes
+    reaches_for: str  # a path of ours that it names, if it does
+
+    def pieces(self, others: Set[str] = frozenset()) -> Pieces:
+        """Count its pieces, in which neither its names nor `others` say anything."""
+        silent = {f".{name}" for name in self.names | others}
+        return Counter(
+            _piece([word for word in shape if word not in silent])
+            for shape in self.shapes
+        )
+
+
+def _piece(shape: Sequence[str]) -> tuple[int, int]:
+    digest = hashlib.blake2b(" ".join(shape).encode(), digest_size=8).digest()
+    return len(shape), int.from_bytes(digest, "big")
+
+
+def _read(sources: Iterable[bytes]) -> _Program:
+    """Read the files of a program. What Python cannot read says nothing."""
+    nodes = [node for tree in _trees(sources) for node in ast.walk(tree)]
+    statements = [
+        list(_expressions(node))
+        for node in nodes
+        if isinstance(node, ast.stmt) and not _says_nothing(node)
+    ]
+    return _Program(
+        shapes=[list(_shape(statement)) for statement in statements],
+        names=set(_names(nodes)),
+        reaches_for=next(_paths_of_ours(statements), ""),
+    )
 
 
 def _trees(sources: Iterable[bytes]) -> Iterator[ast.AST]:
@@ -220,38 +219,58 @@ def _trees(sources: Iterable[bytes]) -> Iterator[ast.AST]:
             yield ast.parse(source)
 
 
-def _names(sources: Iterable[bytes]) -> Set[str]:
-    """Return the names of functions and attributes that a program has chosen itself."""
-    found: set[str] = set()
-    for tree in _trees(sources):
-        for node in ast.walk(tree):
-            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-                found.add(node.name)
-            elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
-                found.add(node.attr)
-            elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-                found.add(node.target.id)
-    return found
-
-
-def _pieces(tree: ast.AST, names: Set[str]) -> Iterator[tuple[int, int]]:
-    """Yield each statement of a program that holds no other, and each header."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.stmt) and not _says_nothing(node):
-            shape = list(_shape(node, names))
-            digest = hashlib.blake2b(" ".join(shape).encode(), digest_size=8).digest()
-            yield len(shape), int.from_bytes(digest, "big")
-
-
 def _says_nothing(node: ast.stmt) -> bool:
     constant = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
     return constant or isinstance(node, (ast.Import, ast.ImportFrom, ast.Pass))
 
 
-def _shape(statement: ast.stmt, names: Set[str]) -> Iterator[str]:
-    """Yield what is left of a statement without names, words and inner statements."""
-    for node in _expressions(statement):
+def _expressions(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield the nodes of a statement, without inner statements, from left to right."""
+    waiting = [node]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        children = list(ast.iter_child_nodes(node))
+        waiting += [child for child in children[::-1] if not isinstance(child, _OTHER)]
+
+
+_OTHER = (ast.stmt, ast.expr_context, ast.alias)
+
+
+def _shape(statement: Iterable[ast.AST]) -> Iterator[str]:
+    """Yield what is left of a statement without words and inner statements."""
+    for node in statement:
         yield type(node).__name__
-        # recv, append: what is done, not to whom.
-        if isinstance(node, ast.Attribute) and node.attr not in names:
+        if isinstance(node, ast.Attribute):
+            yield f".{node.attr}"  # .recv, .append: what is done, not to whom
+
+
+def _names(nodes: Iterable[ast.AST]) -> Iterator[str]:
+    for node in nodes:
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            yield node.name
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
             yield node.attr
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            yield node.target.id
+
+
+def _paths_of_ours(statements: Iterable[Iterable[ast.AST]]) -> Iterator[str]:
+    """Yield what names our files, in one word or in several that follow each other."""
+    for statement in statements:
+        path = "/".join(_words(statement)).replace("\\", "/")
+        pairs = set(itertools.pairwise(path.split("/")))
+        yield from ("/".join(pair) for pair in OURS if pair in pairs)
+
+
+def _words(statement: Iterable[ast.AST]) -> list[str]:
+    """Return the short strings of a statement, as they stand."""
+    found = [
+        node
+        for node in statement
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and len(node.value) < LONGEST_PATH
+    ]
+    found.sort(key=lambda node: (node.lineno, node.col_offset))
+    return [str(node.value) for node in found]
