@@ -92,7 +92,13 @@ def _graded(batch: Batch, console: Console) -> list[Result]:
         console.print(sentence)
     columns = (TextColumn("grading"), BarColumn(), MofNCompleteColumn())
     total = len(batch.submissions)
-    with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
+    with Progress(
+        *columns,
+        TimeRemainingColumn(),
+        console=console,
+        auto_refresh=console.is_terminal,
+        refresh_per_second=2,  # more would take what grading needs
+    ) as progress:
         task = progress.add_task("grading", total=total)
 
         def done(result: Result) -> None:

@@ -84,7 +84,7 @@ class Result:
 def to_json(result: Result) -> str:
     """Return it as JSON text, with a sum of all that is in it."""
     fields = {"format": FORMAT} | asdict(result)
-    return facts.to_json(fields | {"sum": _sum(fields)}, indent=1)
+    return facts.as_line(fields | {"sum": _sum(fields)})
 
 
 def _sum(fields: dict[str, Any]) -> str:

@@ -14,9 +14,9 @@ def as_line(facts: dict[str, Any]) -> str:
     return to_json(facts) + "\n"
 
 
-def to_json(facts: dict[str, Any], indent: int | None = None) -> str:
+def to_json(facts: dict[str, Any]) -> str:
     """Return strings, numbers, bytes, lists and dictionaries as JSON."""
-    return json.dumps(facts, default=_encoded, indent=indent)
+    return json.dumps(facts, default=_encoded)
 
 
 def from_json(text: str) -> dict[str, Any]:
