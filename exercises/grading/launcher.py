@@ -10,8 +10,7 @@ need luck, or long waits, otherwise.
 
 LIMITS is - or such as CPU=60,NOFILE=1024, by the names of setrlimit(2).
 
-Within walls `forkserver` calls us as their first process. Then the program is a child,
-and through a socket we say how it ends.
+Within walls `forkserver` calls us, in a fork.
 
 This module runs before the program: it imports little (not even pathlib), and nothing
 of ours.
@@ -31,15 +30,13 @@ if TYPE_CHECKING:
     from types import CodeType, FrameType, TracebackType
     from typing import Any
 
-PR_SET_DUMPABLE = 4  # of prctl.h
-STARTED = b"started"  # the first thing that is said through the socket
+# Within walls, what two processes say first: process 1, and the program's.
+FIRST, STARTED = b"first", b"started"
 
 
-def run(words: list[str], status: int = -1) -> None:
-    """Run the program that `words` name; in a child if there is a `status` socket."""
+def run(words: list[str], *, forked: bool = False) -> None:
+    """Run the program that `words` name."""
     port, system, limits, path, *arguments = words
-    if status >= 0:
-        _go_on_as_child(status)
     if limits != "-":
         _set(limits)
     sys.argv[:] = [path, *arguments]
@@ -55,9 +52,9 @@ def run(words: list[str], status: int = -1) -> None:
     module.__file__ = path
     sys.modules["__main__"] = module
     compiled = _compiled(path)
-    if limits != "-" and status < 0:
+    if limits != "-" and not forked:
         _keep_to_ourselves()
-    if status >= 0:
+    if forked:
         atexit.register(_end)  # what is registered first is called last
     _execute(compiled, vars(module))
 
@@ -91,33 +88,6 @@ def _execute(compiled: CodeType, variables: dict[str, Any]) -> None:
 _exit_code: list[int] = []  # once the program has come to its end in good order
 
 
-# --------------------------------------------------------------------- confinement
-
-
-def _go_on_as_child(status: int) -> None:
-    """Return in a child; say what becomes of it, and stay until the grader hangs up.
-
-    The system spares process 1 from signals, so a program must not be that itself.
-    """
-    _let_others_look(allowed=False)
-    child = os.fork()
-    if child == 0:
-        _let_others_look(allowed=True)
-        os.close(status)
-        return
-    for standard in range(3):  # so that the grader sees the end of its streams
-        os.close(standard)
-    os.write(status, STARTED)
-    while True:
-        try:
-            pid, ending = os.wait()
-        except ChildProcessError:
-            os.read(status, 1)  # until the grader hangs up: it may want to look at us
-            os._exit(0)
-        if pid == child:
-            os.write(status, b"%d" % os.waitstatus_to_exitcode(ending))
-
-
 def _end() -> None:
     """End here and now, after all that Python does for a program that ends.
 
@@ -133,18 +103,7 @@ def _end() -> None:
         os._exit(_exit_code[0])
 
 
-def _let_others_look(*, allowed: bool) -> None:
-    """Say whether processes of the same user may look into this one, see prctl(2).
-
-    Otherwise the program could write to our pipe, and so say itself how it has ended.
-    """
-    try:
-        import _ctypes  # ctypes itself takes twenty times as long
-
-        prctl = _ctypes.dlsym(_ctypes.dlopen(None, 0), "prctl")  # type: ignore[arg-type]
-        _ctypes.call_function(prctl, (PR_SET_DUMPABLE, int(allowed)))
-    except (ImportError, AttributeError, OSError):
-        return  # a Python without it: a program can say when it ends, and no more
+# --------------------------------------------------------------------- confinement
 
 
 def _keep_to_ourselves() -> None:

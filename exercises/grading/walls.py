@@ -30,7 +30,6 @@ import psutil
 
 from grading import launcher, limits
 from grading.deadlines import EXIT, READY
-from grading.processes import offspring
 from grading.spawning import sigint_not_ignored
 
 HERE = Path(__file__).resolve().parent
@@ -107,23 +106,25 @@ class Walls:
             sent = [it[1].fileno() for it in (stdin, stdout, stderr)]
             self._ask(request, [*sent, said.fileno(), *(it.fileno() for it in opened)])
             said.close()
-            first = self._first(status)
+            status.settimeout(READY)
+            first = psutil.Process(self._number(status, launcher.FIRST))
+            pid = self._number(status, launcher.STARTED)
+            status.settimeout(None)
             ours.pop_all()
-        return Inside(first, status, stdin[0], stdout[0], stderr[0])
+        return Inside(first, pid, status, (stdin[0], stdout[0], stderr[0]))
 
     def _ask(self, request: object, fds: list[int]) -> None:
         with self._lock:
             self._build()
             assert self._control
-            with contextlib.suppress(BrokenPipeError):  # it says why in `_first`
+            with contextlib.suppress(BrokenPipeError):  # it says why in `_number`
                 socket.send_fds(self._control, [json.dumps(request).encode()], fds)
 
-    def _first(self, status: socket.socket) -> psutil.Process:
-        """Wait until the program runs; return process 1 of its walls.
+    def _number(self, status: socket.socket, wanted: bytes) -> int:
+        """Wait until a process says what is wanted; return its number.
 
-        Its number comes with what it says: the system adds that, see unix(7).
+        That comes with what it says: the system adds it, see unix(7).
         """
-        status.settimeout(READY)
         try:
             said, added, _, _ = status.recvmsg(
                 1000, socket.CMSG_SPACE(CREDENTIALS.size)
@@ -132,10 +133,10 @@ class Walls:
             said = b"it does not answer"
         except ConnectionResetError:
             said = b""
-        if said != launcher.STARTED:
+        if said != wanted:
             raise RuntimeError(f"the sandbox cannot be built: {self._why(said)}")
-        status.settimeout(None)
-        return psutil.Process(CREDENTIALS.unpack(added[0][2])[0])
+        number: int = CREDENTIALS.unpack(added[0][2])[0]
+        return number
 
     def _why(self, said: bytes) -> str:
         """Return what was said, or else what the fork server said at its end."""
@@ -146,7 +147,8 @@ class Walls:
     def close(self) -> None:
         """End all that is within, unless somebody else has built it. Idempotent."""
         with self._lock:
-            self._end()
+            if self._builder == os.getpid():
+                self._end()
 
     def _end(self) -> bytes:
         """End the fork server; return what it has said to stderr."""
@@ -174,26 +176,25 @@ def _pipe(
 
 
 class Inside:
-    """A program within walls. What becomes of it, the launcher says as process 1."""
+    """A program within walls. What becomes of it, process 1 says."""
 
     def __init__(
         self,
         first: psutil.Process,
+        pid: int,
         status: socket.socket,
-        stdin: IO[bytes],
-        stdout: IO[bytes],
-        stderr: IO[bytes],
+        pipes: tuple[IO[bytes], IO[bytes], IO[bytes]],
     ) -> None:
         """`first` is process 1; it says through `status` how the program ends."""
         self.first = first
-        self.stdin: IO[bytes] | None = stdin
-        self.stdout: IO[bytes] | None = stdout
-        self.stderr: IO[bytes] | None = stderr
+        self.pid = pid
+        self.stdin: IO[bytes] | None
+        self.stdout: IO[bytes] | None
+        self.stderr: IO[bytes] | None
+        self.stdin, self.stdout, self.stderr = pipes
         self._status = status
         self._lock = threading.Lock()  # guards the code, and reading it
         self._code: int | None = None
-        heads = offspring(first)
-        self.pid = heads[0].pid if heads else first.pid
 
     def _comes(self, timeout: float | None) -> bool:
         return bool(select.select([self._status], [], [], timeout)[0])
