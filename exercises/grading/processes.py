@@ -23,6 +23,7 @@ from grading.spawning import Process, spawn
 LAUNCHER = Path(__file__).with_name("launcher.py")
 OPTIONS = ("-E", "-u")  # of Python, for programs
 LISTEN = "0A"  # TCP_LISTEN of tcp_states.h
+ROW = 150  # bytes; the system looks through all connections to read on for more
 MARK = "GRADING_MARK_"  # begins the name of the variable that marks a family
 
 
@@ -167,9 +168,9 @@ def _listens_on(port: int, pid: int) -> bool:
             with contextlib.suppress(OSError):  # it has just been closed
                 owned.add(os.readlink(f"/proc/{pid}/fd/{number}"))  # noqa: PTH115
         for table in ("tcp", "tcp6"):
-            with open(f"/proc/{pid}/net/{table}") as rows:  # noqa: PTH123
+            with open(f"/proc/{pid}/net/{table}", "rb", ROW) as rows:  # noqa: PTH123
                 for row in rows:
-                    _, local, _, state, *_, inode = row.split()[:10]
+                    _, local, _, state, *_, inode = row.decode().split()[:10]
                     if state == LISTEN and local.endswith(f":{port:04X}"):
                         if f"socket:[{inode}]" in owned:
                             return True
