@@ -18,7 +18,7 @@ from course import batch as batches
 from course import results, running, settings, workers
 from course.batch import Batch
 from course.results import Outcome, Result, StepOutcome
-from course.running import ALL, Place, Run, Tests
+from course.running import Place, Run
 from course.scoring import grade
 from course.working import NAME, Busy, working_folder
 from grading.deadlines import EXIT, GLANCE, Deadline
@@ -74,18 +74,14 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """Let a stand-in give full marks, and keep the programs that it was given."""
     seen: list[bytes] = []
 
-    def grade_steps(
-        steps: Sequence[Step], place: Place, repeats: int
-    ) -> list[StepOutcome]:
-        if not steps:
-            return []
+    def grade_step(step: Step, place: Place, repeats: int) -> StepOutcome:
         source = (place.submission / ECHO.name / "mchat.py").read_bytes()
         seen.append(source)
         if source.startswith(b"fail"):
             raise OSError("no space left")
-        return [passing(step) for step in steps]
+        return passing(step)
 
-    monkeypatch.setattr(running, "grade_steps", grade_steps)
+    monkeypatch.setattr(running, "grade_step", grade_step)
     return seen
 
 
@@ -206,8 +202,8 @@ def test_what_could_not_be_told_is_tried_again(
     with monkeypatch.context() as patched:
         patched.setattr(
             running,
-            "grade_steps",
-            lambda *_: [batches.failed(ECHO, "the disk is full")],
+            "grade_step",
+            lambda *_: batches.failed(ECHO, "the disk is full"),
         )
         assert graded(tmp_path)[0].steps[0].note == "the disk is full"
     assert graded(tmp_path)[0].steps[0].complete
@@ -304,15 +300,15 @@ def scripted(monkeypatch: pytest.MonkeyPatch, *passed: str) -> list[Sequence[str
     names = [it.test for it in expected_tests(ECHO)]
 
     def run(
-        steps: Sequence[Step], place: Place, tests: Tests = ALL, number: int = 0
-    ) -> dict[str, Run]:
-        asked.append(tests.get(ECHO.name, ()))
+        step: Step, place: Place, tests: Sequence[str] = (), number: int = 0
+    ) -> Run:
+        asked.append(tests)
         facts = {
             name: {"test": name, "earned": int(letter in passed[number])}
             | {"missing": "", "seconds": 0.1, "error": "Timeout (>60.0s)"}
             for name, letter in zip(names, string.ascii_lowercase, strict=False)
         }
-        return {ECHO.name: Run(facts)}
+        return Run(facts)
 
     monkeypatch.setattr(running, "run", run)
     return asked
@@ -320,7 +316,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch, *passed: str) -> list[Sequence[str
 
 def verdicts(repeats: int) -> list[tuple[str, int, int]]:
     """Grade the step; return verdict, passes and runs of the first three tests."""
-    (step,) = running.grade_steps([ECHO], Place(Path()), repeats)
+    step = running.grade_step(ECHO, Place(Path()), repeats)
     return [(test.verdict, test.passes, test.runs) for test in step.tests[:3]]
 
 
@@ -382,14 +378,14 @@ def test_program_that_fails_once_is_flaky(
     real, solution = running.run, proofs.SOLUTIONS / ECHO.name / "mchat.py"
 
     def run(
-        steps: Sequence[Step], place: Place, tests: Tests = ALL, number: int = 0
-    ) -> dict[str, Run]:
+        step: Step, place: Place, tests: Sequence[str] = (), number: int = 0
+    ) -> Run:
         good = solution.read_text(encoding="utf-8")
         bad = good.replace("sock.sendall(data)", "sock.sendall(data.upper())")
         path = place.submission / ECHO.name / "mchat.py"
         path.write_text(good if number else bad, encoding="utf-8")
-        some = {ECHO.name: [test, "test_says_where_it_listens"]}
-        return real(steps, place, tests or some, number)
+        some = [test, "test_says_where_it_listens"]
+        return real(step, place, tests or some, number)
 
     monkeypatch.setattr(running, "run", run)
     handed_in(tmp_path, "ann")
@@ -411,10 +407,10 @@ def test_what_takes_too_long_is_stopped(
         with monkeypatch.context() as hurry:
             hurry.setattr(workers, "START", 0.0)
             hurry.setattr(workers, "EACH", 0.01)
-            stopped = running.run([ECHO], place)[ECHO.name]
+            stopped = running.run(ECHO, place)
         assert stopped.died == "grading was stopped: it took more than 0 s"
         for number in range(2):
-            run = running.run([ECHO], place, {ECHO.name: [test]}, number)[ECHO.name]
+            run = running.run(ECHO, place, [test], number)
             assert (run.died, run.facts[test]["earned"]) == ("", 1)
 
 
@@ -423,12 +419,12 @@ def test_walls_are_built_once_and_anew_if_they_are_gone(tmp_path: Path) -> None:
     """One worker grades many, and all programs start within the same outer walls."""
     handed_in(tmp_path, "ann", step=CONNECT.name)
     place = Place(tmp_path / "class" / "ann")
-    asked = {CONNECT.name: ["test_sends_the_line"]}
+    asked = ["test_sends_the_line"]
     servers: list[psutil.Process] = []
     with workers.kept():
         for again in (False, True, False):
-            run = running.run([CONNECT], place, asked)[CONNECT.name]
-            assert set(run.facts) == set(asked[CONNECT.name])
+            run = running.run(CONNECT, place, asked)
+            assert set(run.facts) == set(asked)
             server = fork_server()
             assert (server in servers) == again
             servers.append(server)

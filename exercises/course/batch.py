@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed, wait
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -31,7 +31,7 @@ from grading.places import EXERCISES, KIT
 from grading.steps import STARTERS, Step
 
 KEPT_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,60}")  # the same everywhere, and short
-PER_CORE = 6  # submissions at a time: grading waits more than it computes
+PER_CORE = 6  # steps at a time: grading waits more than it computes
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Batch:
     steps: Sequence[Step]
     kept: Path  # the folder for the results
     repeats: int
-    jobs: int = 0  # 0: as many as this machine can well do at a time
+    jobs: int = 0  # steps at a time; 0: as many as this machine can well do
 
     def grade(self, done: Callable[[Result], None]) -> list[Result]:
         """Grade all; call `done` in this thread after each. Return them in order.
@@ -54,15 +54,17 @@ class Batch:
             working_folder(self.kept) as temporary,
             workers.kept(),
             Comparer() as comparer,
-            ThreadPoolExecutor(jobs, "grading") as pool,
+            ThreadPoolExecutor(jobs, "grading") as steps,
+            ThreadPoolExecutor(jobs, "submission") as submissions,
         ):
-            one = _One(self, temporary, comparer)
-            futures = [pool.submit(one.grade, *it) for it in self.submissions]
+            one = _One(self, temporary, comparer, steps)
+            futures = [submissions.submit(one.grade, *it) for it in self.submissions]
             try:
                 for future in as_completed(futures):
                     done(future.result())
             except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
+                for pool in (submissions, steps):
+                    pool.shutdown(wait=False, cancel_futures=True)
                 running.stop_all()
                 raise
             return [future.result() for future in futures]
@@ -75,12 +77,13 @@ class _One:
     batch: Batch
     temporary: Path
     comparer: Comparer
+    pool: ThreadPoolExecutor  # where its steps are graded
 
     def grade(self, student: str, source: Path) -> Result:
         """Grade it, unless its result is kept. Keep its result."""
         try:
             result = self._result(student, source)
-        except workers.Stopped:
+        except (workers.Stopped, CancelledError):
             raise
         except Exception as exc:
             # A mistake of ours, or of this machine: it is told, and the others go on.
@@ -127,13 +130,13 @@ class _One:
         same = [it for it in given if _untouched(it, dict(_files_of(it, taken)))]
         chosen = [step for step in given if step not in same]
         with tempfile.TemporaryDirectory(dir=self.temporary) as folder:
-            submission, scratch = Path(folder, "submission"), Path(folder, "scratch")
-            submission.mkdir()
-            scratch.mkdir()
-            taken.write(submission)
-            place = Place(submission, scratch)
-            graded = running.grade_steps(chosen, place, self.batch.repeats)
-        found = {it.step: it for it in graded}
+            taken.write(Path(folder))
+            futures = [
+                self.pool.submit(self._grade_step, step, Path(folder))
+                for step in chosen
+            ]
+            wait(futures)  # none may need the folder any more
+            found = {it.result().step: it.result() for it in futures}
         found |= {step.name: _not_begun(step) for step in same}
         steps = [found.get(step.name) or nothing(step) for step in self.batch.steps]
         look = _with_likeness(taken, self.comparer)
@@ -144,6 +147,11 @@ class _One:
             isolation=isolation(),
             seconds=round(time.monotonic() - begun, 1),
         )
+
+    def _grade_step(self, step: Step, submission: Path) -> StepOutcome:
+        with tempfile.TemporaryDirectory(dir=self.temporary) as scratch:
+            place = Place(submission, Path(scratch))
+            return running.grade_step(step, place, self.batch.repeats)
 
 
 def _with_times(result: Result, taken: Taken) -> Result:

@@ -1,4 +1,4 @@
-"""One submission through the grader, and once more where it fails.
+"""One step of a submission through the grader, and once more where it fails.
 
 Grading is done by processes of their own, see `workers`. They say what they find line
 by line, so that nothing is lost if one dies. The verdicts start from the manifest:
@@ -10,7 +10,7 @@ import hashlib
 import os
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
@@ -20,13 +20,12 @@ from course.results import Outcome, StepOutcome
 from grading import facts
 from grading.diagnosis import diagnose
 from grading.manifest import Expected, expected_tests
+from grading.serving import Request
 from grading.steps import Step
 from grading.story import Story
 
 Facts = dict[str, Any]
 Verdicts = dict[str, Outcome]  # of one step, by the name of the test
-Tests = Mapping[str, Sequence[str]]  # names of tests, by the name of their step
-ALL: Tests = {}
 
 REASON = 1000  # characters of one
 TOO_LONG = "Timeout ("  # begins what pytest-timeout says
@@ -34,7 +33,7 @@ TOO_LONG = "Timeout ("  # begins what pytest-timeout says
 
 @dataclass(frozen=True, eq=False)
 class Place:
-    """Where one submission is graded."""
+    """Where one step of a submission is graded."""
 
     submission: Path  # the files of the student, laid out like exercises/
     temporary: Path | None = None  # the folder for all that does not stay
@@ -48,37 +47,26 @@ _places: set[Place] = set()  # where grading goes on
 class Run:
     """What one grading process has found."""
 
-    facts: Mapping[str, Facts]  # by the name of the test; of one step
+    facts: Mapping[str, Facts]  # by the name of the test
     died: str = ""  # how it ended, if not in good order
 
 
-def grade_steps(steps: Sequence[Step], place: Place, repeats: int) -> list[StepOutcome]:
-    """Grade steps of what lies in `place`; repeat what fails, see `_repeat`."""
-    if not steps:
-        return []  # pytest without words would take all that it finds
+def grade_step(step: Step, place: Place, repeats: int) -> StepOutcome:
+    """Grade a step of what lies in `place`; repeat what fails, see `_repeat`."""
     _places.add(place)
     try:
-        first = run(steps, place)
-        verdicts = {step.name: _verdicts(step, first[step.name]) for step in steps}
-        _repeat(steps, place, repeats, verdicts)
+        first = run(step, place)
+        verdicts = {it.test: _verdict(it, first) for it in expected_tests(step)}
+        _repeat(step, place, repeats, verdicts)
     finally:
         _places.discard(place)
-    return [_outcome(it, first[it.name], verdicts[it.name].values()) for it in steps]
-
-
-def _verdicts(step: Step, first: Run) -> Verdicts:
-    return {it.test: _verdict(it, first) for it in expected_tests(step)}
-
-
-def _outcome(step: Step, first: Run, tests: Iterable[Outcome]) -> StepOutcome:
     missing = {f["missing"] for f in first.facts.values() if f["missing"]}
     note = f"{', '.join(sorted(missing))} is missing" if missing else first.died
-    return StepOutcome(step=step.name, title=step.title, tests=tuple(tests), note=note)
+    tests = tuple(verdicts.values())
+    return StepOutcome(step=step.name, title=step.title, tests=tests, note=note)
 
 
-def _repeat(
-    steps: Sequence[Step], place: Place, repeats: int, verdicts: dict[str, Verdicts]
-) -> None:
+def _repeat(step: Step, place: Place, repeats: int, verdicts: Verdicts) -> None:
     """Run the tests that failed again; what passes then is flaky.
 
     Each repetition is a new process with other words and other chances. A first one
@@ -86,19 +74,15 @@ def _repeat(
     does. Nothing is repeated of a step of which no test passes: that is no chance. Nor
     is it if a program went round and round, or was stopped for what it took.
     """
-    doubtful = {name: _doubtful(tests) for name, tests in verdicts.items()}
+    doubtful = _doubtful(verdicts)
     for number in range(1, repeats + 1):
-        chosen = [step for step in steps if doubtful[step.name]]
-        if not chosen:
+        if not doubtful:
             return
-        again = run(chosen, place, doubtful, number)
-        for step in chosen:
-            tests, facts = verdicts[step.name], again[step.name].facts
-            for test in doubtful[step.name]:
-                passed = bool(facts.get(test, {}).get("earned"))
-                tests[test] = _counted(tests[test], passed)
-            passes = [test for test in doubtful[step.name] if tests[test].passes]
-            doubtful[step.name] = passes
+        facts = run(step, place, doubtful, number).facts
+        for test in doubtful:
+            passed = bool(facts.get(test, {}).get("earned"))
+            verdicts[test] = _counted(verdicts[test], passed)
+        doubtful = [test for test in doubtful if verdicts[test].passes]
 
 
 def _doubtful(verdicts: Verdicts) -> list[str]:
@@ -157,8 +141,7 @@ def _verdict(expected: Expected, run: Run) -> Outcome:
 def _reason(error: str, story: Story | None) -> str:
     """Return why a test failed, in a line."""
     if story:
-        expectation = f"{story.who} expected {story.expected}, but got {story.got}"
-        return next(iter(diagnose(story)), expectation)[:REASON]
+        return next(iter(diagnose(story)), story.sentence)[:REASON]
     if error.startswith(TOO_LONG):
         return (
             "the program kept the test waiting until it was stopped: it took too long"
@@ -169,16 +152,13 @@ def _reason(error: str, story: Story | None) -> str:
 # --------------------------------------------------------------------- the process
 
 
-def run(
-    steps: Sequence[Step], place: Place, tests: Tests = ALL, number: int = 0
-) -> dict[str, Run]:
-    """Grade `steps`, or of each one `tests`, in a new process; wait for its end.
+def run(step: Step, place: Place, tests: Sequence[str] = (), number: int = 0) -> Run:
+    """Grade `step`, or only these tests of it, in a new process; wait for its end.
 
     Each `number` stands for other words and other chances. Raise Stopped if nothing
     is to be started any more.
     """
-    asked = tests or {step.name: _all(step) for step in steps}
-    chosen = [(step, test) for step in steps for test in asked[step.name]]
+    chosen = tests or [expected.test for expected in expected_tests(step)]
     env = {"GRADING_SEED": f"{_digest(place.submission)} {number}"}
     if place.temporary:
         env |= dict.fromkeys(TEMPORARY, os.fspath(place.temporary))
@@ -186,17 +166,10 @@ def run(
         tempfile.TemporaryDirectory(prefix="facts-", dir=place.temporary) as folder,
         _nameless(folder) as file,
     ):
-        died = workers.grade(chosen, place.submission, env, file, place.stop)
+        request = Request(step.name, chosen, os.fspath(place.submission), env)
+        died = workers.grade(request, file, place.stop)
         file.seek(0)
-        found = list(_read(file))
-    return {
-        step.name: Run({f["test"]: f for f in found if f["step"] == step.name}, died)
-        for step in steps
-    }
-
-
-def _all(step: Step) -> list[str]:
-    return [expected.test for expected in expected_tests(step)]
+        return Run({found["test"]: found for found in _read(file)}, died)
 
 
 TEMPORARY = ("TMPDIR", "TEMP", "TMP")  # what says where temporary files belong

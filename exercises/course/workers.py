@@ -12,16 +12,15 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import IO
 
 from grading import walls
 from grading.deadlines import patient
 from grading.orphans import ORPHANAGE
-from grading.places import KIT
+from grading.places import EXERCISES, KIT
 from grading.processes import Family
 from grading.serving import Request
-from grading.steps import Step, all_steps
+from grading.steps import all_steps, load
 
 EACH = patient(30.0)  # seconds for a test, on the average; most take one
 START = patient(60.0)  # and for all that is before and after
@@ -29,41 +28,25 @@ FORKS = sys.platform == "linux"
 DIED = "grading ended early"
 NO_MORE_PLUGINS = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 
-Test = tuple[Step, str]  # and its name
-
 
 class Stopped(Exception):
     """Grading was told to stop."""
 
 
-def grade(
-    tests: Sequence[Test],
-    submission: Path,
-    env: Mapping[str, str],
-    facts: IO[bytes],
-    stop: threading.Event,
-) -> str:
+def grade(request: Request, facts: IO[bytes], stop: threading.Event) -> str:
     """Run tests, and wait for that; return how the process died, if it did.
 
-    `env` is added to the environment. What is found goes to the file `facts`. Raise
-    Stopped if nothing is to be started any more.
+    What is found goes to the file `facts`. Raise Stopped if nothing is to be started
+    any more.
     """
-    timeout = START + EACH * len(tests)
+    timeout = START + EACH * len(request.tests)
     if not FORKS:
-        posix = os.name == "posix"
-        file = f"/dev/fd/{facts.fileno()}" if posix else facts.name
-        words = [f"--submission={submission}", f"--facts={file}"]
-        words += [f"{step.grader}::{test}" for step, test in tests]
-        descriptors = [facts.fileno()] if posix else []
-        with contextlib.closing(_Worker(words, env, stop, descriptors)) as worker:
-            return worker.ending(timeout)
-    named = [(step.name, test) for step, test in tests]
-    server = _idle_server() or _Server(env, stop)
+        return _grade_anew(request, facts, stop, timeout)
+    server = _idle_server() or _Server(request.env, stop)
     died = "it was interrupted"
     try:
         if stop.is_set():
             raise Stopped
-        request = Request(named, os.fspath(submission), dict(env))
         died = server.grade(request, facts.fileno(), timeout)
     finally:
         if died:
@@ -71,6 +54,19 @@ def grade(
         else:
             _idle.append(server)
     return died
+
+
+def _grade_anew(
+    request: Request, facts: IO[bytes], stop: threading.Event, timeout: float
+) -> str:
+    posix = os.name == "posix"
+    file = f"/dev/fd/{facts.fileno()}" if posix else facts.name
+    grader = load(EXERCISES / request.step).grader
+    words = [f"--submission={request.submission}", f"--facts={file}"]
+    words += [f"{grader}::{test}" for test in request.tests]
+    descriptors = [facts.fileno()] if posix else []
+    with contextlib.closing(_Worker(words, request.env, stop, descriptors)) as worker:
+        return worker.ending(timeout)
 
 
 _running: set["_Worker"] = set()  # changed in one step each, so no lock
@@ -206,7 +202,8 @@ def _took_more_than(timeout: float) -> str:
 
 def _command(words: Sequence[str]) -> list[str]:
     walled = walls.has_walls()
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", "-q", "--no-summary"]
+    command += ["-p", "no:cacheprovider"]
     command += ["-p", "pytest_timeout", "-c", os.fspath(KIT / "pyproject.toml")]
     command += ["--rootdir", os.fspath(KIT), "--confcutdir", os.fspath(KIT)]
     command += ["-s", "--lifeline", "--confine", "--walls", "yes" if walled else "no"]

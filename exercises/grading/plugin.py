@@ -34,7 +34,7 @@ from grading.orphans import ORPHANAGE
 from grading.points import StepResult, TestResult, points_table, step_result
 from grading.processes import Family
 from grading.report import story_text
-from grading.serving import next_request
+from grading.serving import Request, leave, next_request
 from grading.steps import EXERCISES, Step, all_steps, step_of
 from grading.story import Story
 from grading.walls import Walls, has_walls
@@ -158,6 +158,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if step:
             item.stash[_step_key] = step
             item.stash[_expected_key] = expected[item.name]
+            _ = item.location  # computed once, here: forks need not
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -169,19 +170,19 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     walls = config.stash.get(_walls_key, None)
     if (asked := next_request(number, walls.build if walls else lambda: None)) is None:
         return True
+    config.add_cleanup(lambda: leave(session.exitstatus))
     request, facts = asked
     config.option.serve = None
     config.option.submission = request.submission
     config.option.facts = f"/dev/fd/{facts}"
     _prepare(config)
-    wanted = set(map(tuple, request.tests))
-    session.items[:] = [it for it in session.items if _name(it) in wanted]
+    session.items[:] = [it for it in session.items if _is_asked_for(it, request)]
     return None  # so pytest goes on, with these
 
 
-def _name(item: pytest.Item) -> tuple[str, str]:
+def _is_asked_for(item: pytest.Item, request: Request) -> bool:
     step = item.stash.get(_step_key, None)
-    return (step.name if step else "", item.name)
+    return bool(step and step.name == request.step and item.name in request.tests)
 
 
 @pytest.fixture
@@ -231,7 +232,8 @@ def pytest_runtest_makereport(
     told = str(error) if isinstance(error, Missing) else ""
     if isinstance(error, Mismatch):
         story = _complete(error.story, step, expected, item.config)
-        told = story_text(story)
+        shown = not item.config.getoption("no_summary")
+        told = story_text(story) if shown else story.sentence
     if error and told:
         # Now pytest need not read through the source for the place where it failed.
         failure = pytest.fail.Exception(told, pytrace=False)
@@ -307,12 +309,15 @@ class Scoreboard:
         self, terminalreporter: pytest.TerminalReporter
     ) -> None:
         """Print the table of points; write the page, if one is wanted."""
-        results = self._step_results()
+        folder = self._config.getoption("report")
+        shown = not self._config.getoption("no_summary")
+        results = self._step_results() if shown or folder else []
         if not results:
             return
-        terminalreporter.section("points")
-        terminalreporter.write_line(points_table(results))
-        if folder := self._config.getoption("report"):
+        if shown:
+            terminalreporter.section("points")
+            terminalreporter.write_line(points_table(results))
+        if folder:
             from grading import pages
 
             page = pages.write(

@@ -29,6 +29,11 @@ class Story:
     hint: str = ""
     todo: int = 0  # the TODO that the hint is about
 
+    @property
+    def sentence(self) -> str:
+        """Who expected what, and what came instead."""
+        return f"{self.who} expected {self.expected}, but got {self.got}"
+
     def to_dict(self) -> dict[str, Any]:
         """Return it as dictionaries, lists, strings, bytes and numbers."""
         return asdict(self)
