@@ -216,6 +216,35 @@ def test_walls_leave_little_to_see(start: Start) -> None:
 
 
 @needs_walls
+def test_fork_leaves_nothing_of_ours_open(start: Start) -> None:
+    """Neither rights, nor descriptors, nor what we do with signals."""
+    program = start(
+        """
+        import os, signal, stat
+        kinds = [stat.S_IFMT(os.fstat(fd).st_mode) for fd in range(100)
+                 if os.path.exists(f"/proc/self/fd/{fd}")]
+        print([("socket", "pipe")[kind == stat.S_IFIFO] for kind in kinds])
+        print(signal.getsignal(signal.SIGCHLD) == signal.SIG_DFL)
+        for process in ("self", 1):
+            rows = open(f"/proc/{process}/status").read().splitlines()
+            has = ("CapInh", "CapPrm", "CapEff", "CapAmb")
+            print({row.split()[1] for row in rows if row.startswith(has)})
+        input()
+        """,
+        Walled,
+    )
+    nothing = "{'0000000000000000'}"
+    our_question = "socket"  # where its threads stand
+    program.expect_next(str([*["pipe"] * 3, our_question]))
+    for line in ("True", nothing, nothing):
+        program.expect_next(line)
+    first = psutil.Process(program.pid).ppid()
+    assert len(list(Path(f"/proc/{first}/fd").iterdir())) == 1  # where it tells us
+    program.type("")
+    assert program.wait_exit() == 0
+
+
+@needs_walls
 def test_nothing_of_the_system_can_be_written(start: Start) -> None:
     """Also if the grader is root: who is root outside owns what is in /proc/sys."""
     program = start(

@@ -17,6 +17,7 @@ capset(2).)
 from __future__ import annotations
 
 import argparse
+import atexit
 import ctypes
 import gc
 import importlib
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
 
 # What programs of the exercises import takes longer than all else at their start.
 STANDARD = """
-    argparse codecs collections contextlib dataclasses functools itertools queue re
-    resource selectors socketserver threading time traceback typing
+    argparse asyncio codecs collections contextlib dataclasses functools itertools queue
+    re resource selectors socketserver threading time traceback typing
 """
 
 REQUEST = 60_000  # bytes of a request, at most
@@ -64,6 +65,7 @@ def main() -> None:
     """Fork for each request until the grader is gone; be the program in each child."""
     control = socket.socket(fileno=int(sys.argv[1]))
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the system buries them
+    atexit.register(launcher.end)  # what is registered first is called last
     for name in (*STANDARD.split(), "systems"):
         importlib.import_module(name)
     _rehearse()

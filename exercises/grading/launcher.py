@@ -19,7 +19,6 @@ of ours.
 from __future__ import annotations
 
 import _thread
-import atexit
 import os
 import sys
 
@@ -54,8 +53,6 @@ def run(words: list[str], *, forked: bool = False) -> None:
     compiled = _compiled(path)
     if limits != "-" and not forked:
         _keep_to_ourselves()
-    if forked:
-        atexit.register(_end)  # what is registered first is called last
     _execute(compiled, vars(module))
 
 
@@ -88,8 +85,8 @@ def _execute(compiled: CodeType, variables: dict[str, Any]) -> None:
 _exit_code: list[int] = []  # once the program has come to its end in good order
 
 
-def _end() -> None:
-    """End here and now, after all that Python does for a program that ends.
+def end() -> None:
+    """End a fork here and now, after all that Python does for a program that ends.
 
     A fork shares memory as long as nobody writes to it. To clear it away, as Python
     does in the very end, would mean to copy all of it first. But if threads are left,
