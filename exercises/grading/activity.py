@@ -13,10 +13,11 @@ from collections.abc import Iterator
 
 import psutil
 
-from grading.processes import descend, offspring
+from grading.processes import descend, offspring, read, status_fields
 
 LEAST = 0.3  # seconds; a shorter time says nothing about a share
 MOMENT = 0.03  # seconds; a thread that waits for something rests at least that long
+TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100  # in a second
 SLEEPING = b"SsTtZXI"  # states of a Linux thread in which it will not run by itself
 
 
@@ -47,9 +48,9 @@ class Activity:
         It has been at rest for `rest` seconds; or it has gone round and round, for as
         many seconds of processor time: between two answers no good program needs those.
         """
-        if self.resting() >= rest:
+        if (rested := self.resting()) >= rest:
             return "did nothing at all any more"
-        if self.spins(rest):
+        if rested < MOMENT and self.spins(rest):
             return f"went round and round for {rest:g} s of processor time"
         return ""
 
@@ -72,7 +73,10 @@ class Activity:
         return (self._cpu_used() - self._cpu) / elapsed if elapsed > LEAST else 0.0
 
     def _cpu_used(self) -> float:
-        with contextlib.suppress(psutil.Error):
+        with contextlib.suppress(psutil.Error, OSError):
+            if self._process and sys.platform == "linux":
+                fields = status_fields(f"/proc/{self._process.pid}")
+                return sum(map(int, fields[11:13])) / TICKS
             if self._process:
                 times = self._process.cpu_times()
                 return times.user + times.system
@@ -104,8 +108,7 @@ def _look_at_threads(pid: int) -> object:
     looks = []
     for task in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208 - quicker
         with contextlib.suppress(OSError):  # this thread has just ended
-            with open(f"/proc/{pid}/task/{task}/status", "rb") as file:  # noqa: PTH123
-                text = file.read()
+            text = read(f"/proc/{pid}/task/{task}/status")
             state = text.partition(b"\nState:\t")[2][:1]
             if state not in SLEEPING:
                 return None

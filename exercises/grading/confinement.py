@@ -14,9 +14,10 @@ from pathlib import Path
 import psutil
 
 from grading import limits
+from grading.activity import TICKS
 from grading.deadlines import EXIT, patient
 from grading.orphans import ORPHANAGE
-from grading.processes import MARK, Family, offspring
+from grading.processes import MARK, Family, descend, living, offspring, status_fields
 from grading.spawning import Process
 from grading.walls import Inside, Walls
 
@@ -127,11 +128,10 @@ class Walled(Confined):
 
     def descendants(self) -> list[psutil.Process]:
         """Return the living processes that come from the program, without itself."""
-        found: list[psutil.Process] = []
-        with contextlib.suppress(psutil.Error):
-            if self._inside:
-                found = offspring(self._inside.first)
-        return [process for process in found if process != self.head]
+        if not self._inside:
+            return []
+        numbers = descend(self._inside.first.pid)
+        return living(pid for pid in numbers if pid != self._inside.pid)
 
     def kill_descendants(self, known: list[psutil.Process]) -> None:
         """Pull down the walls: the system ends all that is within."""
@@ -163,13 +163,12 @@ class Walled(Confined):
 def _add_process(proc: str, usage: Usage, unnamed: dict[int, int]) -> None:
     """Add what one process takes; it may end meanwhile. See proc_pid_stat(5)."""
     with contextlib.suppress(OSError):
-        with open(f"{proc}/stat", "rb") as file:  # noqa: PTH123
-            fields = file.read().rpartition(b")")[2].split()
+        fields = status_fields(proc)
         usage.processes += 1
         usage.threads += int(fields[17])
         usage.memory += int(fields[21]) * _PAGE
         # Its own, and that of children that are over.
-        usage.seconds += sum(map(int, fields[11:15])) / _TICKS
+        usage.seconds += sum(map(int, fields[11:15])) / TICKS
         # Memory that lies in files without a name (memfd_create(2)) is nobody's.
         for number in os.listdir(f"{proc}/fd"):  # noqa: PTH208
             with contextlib.suppress(OSError):
@@ -192,5 +191,4 @@ def _entries(path: str) -> int:
     return there.f_files - there.f_ffree
 
 
-_TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 _PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096

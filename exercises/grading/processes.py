@@ -12,7 +12,7 @@ import os
 import py_compile
 import sys
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import psutil
@@ -35,8 +35,13 @@ def offspring(process: psutil.Process) -> list[psutil.Process]:
     """
     if sys.platform != "linux":
         return process.children(recursive=True)
+    return living(descend(process.pid))
+
+
+def living(pids: Iterable[int]) -> list[psutil.Process]:
+    """Return the processes with these numbers, as far as they live."""
     found: list[psutil.Process] = []
-    for pid in descend(process.pid):
+    for pid in pids:
         with contextlib.suppress(psutil.Error):
             found.append(psutil.Process(pid))
     return found
@@ -53,10 +58,23 @@ def _children(pid: int) -> Iterator[int]:
     try:
         tasks = os.listdir(f"/proc/{pid}/task")  # noqa: PTH208 - quicker
         for task in tasks:
-            with open(f"/proc/{pid}/task/{task}/children", "rb") as file:  # noqa: PTH123
-                yield from map(int, file.read().split())
+            yield from map(int, read(f"/proc/{pid}/task/{task}/children").split())
     except OSError:  # it is over
         return
+
+
+def status_fields(proc: str) -> list[bytes]:
+    """Return what proc_pid_stat(5) says of /proc/PID, from field 3 on: the state."""
+    return read(f"{proc}/stat").rpartition(b")")[2].split()
+
+
+def read(path: str) -> bytes:
+    """Return what a file in /proc says, up to 64 KB. Quicker than open() is."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        return os.read(fd, 65_536)
+    finally:
+        os.close(fd)
 
 
 class Family:

@@ -108,8 +108,8 @@ class ProgramState:
 
 def shortened(data: bytes) -> tuple[bytes, int]:
     """Return `data`, or if long its two ends, and how many bytes are left out."""
-    left_out = max(0, len(data) - HEAD - TAIL)
-    return (data[:HEAD] + data[-TAIL:] if left_out else data), left_out
+    left_out = len(data) - HEAD - TAIL
+    return (data[:HEAD] + data[-TAIL:], left_out) if left_out > 0 else (data, 0)
 
 
 class Transcript:
