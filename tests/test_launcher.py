@@ -142,6 +142,20 @@ def test_nobody_waits_long_for_a_program_that_sleeps(launch: Launch) -> None:
         program.expect_output("done", timeout=3600)
 
 
+@pytest.mark.skipif(not linux, reason="elsewhere the whole deadline is awaited")
+def test_nobody_waits_long_for_who_never_connects(
+    launch: Launch, harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor for a client that sleeps, or goes round and round, before it connects."""
+    monkeypatch.setattr("grading.people.SLOW_REST", 0.3)
+    listener = harness.listen()
+    for source, does in (HANGS, "did nothing at all"), (SPINS, "went round and round"):
+        program = launch(source)
+        program.expect_output("go")
+        with pytest.raises(Mismatch, match=f"got nobody, and mine {does}"):
+            listener.accept(program, timeout=3600)
+
+
 SPINS = """
     print("go")
     while True:

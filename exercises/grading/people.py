@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from grading.activity import Activity
-from grading.deadlines import END, GLANCE, LINE, READY, REST, Deadline
+from grading.deadlines import END, GLANCE, LINE, READY, REST, SLOW_REST, Deadline
 from grading.mismatch import ANY_LINE, Mismatch, Wanted, described, matched
 from grading.program import Program
 from grading.ready import Address
@@ -348,24 +348,30 @@ class Listener:
         """Wait for the next connection, made by the program `peer`, or called so."""
         deadline = Deadline(timeout)
         called = peer if isinstance(peer, str) else peer.name
-        while True:
-            self._sock.settimeout(min(GLANCE, deadline.left()))
-            try:
-                sock, _ = self._sock.accept()
-            except (TimeoutError, BlockingIOError):
-                over = isinstance(peer, Program) and peer.has_ended()
-                if deadline.left() and not over:
-                    continue
-                got = "its end" if over else f"nobody within {timeout:g} s"
-                expected = f"{called} to connect"
-                raise Mismatch(
-                    self.name, expected, got, self._transcript, hung=not over
-                ) from None
-            break
+        program = peer if isinstance(peer, Program) else None
+        watch = program.watch_activity() if program and program.launched else None
+        while not (sock := self._next(min(GLANCE, deadline.left()))):
+            if ended := program is not None and program.has_ended():
+                got = "its end"
+            elif stuck := watch.stuck(SLOW_REST) if watch else "":
+                got = f"nobody, and {called} {stuck}"
+            elif deadline.left():
+                continue
+            else:
+                got = f"nobody within {timeout:g} s"
+            expected = f"{called} to connect"
+            raise Mismatch(self.name, expected, got, self._transcript, hung=not ended)
         self._transcript.record(self.name, "accepted", called)
         person = Person(self.name, sock, peer, self._transcript)
         self._accepted.append(person)
         return person
+
+    def _next(self, seconds: float) -> socket.socket | None:
+        self._sock.settimeout(seconds)
+        try:
+            return self._sock.accept()[0]
+        except (TimeoutError, BlockingIOError):  # the latter if seconds == 0
+            return None
 
     def close(self) -> None:
         """Stop listening and close what was accepted. Idempotent."""
