@@ -17,8 +17,8 @@ What happened, and how it is told:
 
 The harness, which plays people and runs programs:
 
-    activity     whether a program does anything
     processes    the family of a process, and its end; spawning: its beginning
+    activity     whether a program does anything
     limits       how much a program of a stranger may use
     orphans      processes that lose their parents become ours
     walls        a sandbox, and the programs in it; forkserver: who starts them there
