@@ -252,6 +252,36 @@ def test_batch_that_is_interrupted_stops(calls: list[bytes], tmp_path: Path) -> 
     assert len(results.load(tmp_path / "kept")) == len(calls)
 
 
+def test_interrupted_batch_waits_for_no_step_that_was_not_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ann is done, bob's first step is being graded, and his second waits for that."""
+    busy, killed = threading.Event(), threading.Event()
+    begun: list[str] = []
+
+    def grade_step(step: Step, place: Place, repeats: int) -> StepOutcome:
+        begun.append(step.name)
+        if (place.submission / CONNECT.name).is_dir():
+            busy.set()
+            killed.wait()
+        return passing(step)
+
+    def interrupt(result: Result) -> None:
+        busy.wait()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(running, "grade_step", grade_step)
+    monkeypatch.setattr(workers, "kill_all", killed.set)
+    handed_in(tmp_path, "ann")
+    for step in (CONNECT, ECHO):
+        handed_in(tmp_path, "bob", step=step.name)
+    submissions = [(it.name, it) for it in sorted((tmp_path / "class").iterdir())]
+    batch = Batch(submissions, [CONNECT, ECHO], tmp_path / "kept", repeats=0, jobs=1)
+    with pytest.raises(KeyboardInterrupt):
+        batch.grade(interrupt)
+    assert begun == [ECHO.name, CONNECT.name]
+
+
 # ------------------------------------------------------------------ the working folder
 
 

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed, wait
+from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -135,7 +135,9 @@ class _One:
                 self.pool.submit(self._grade_step, step, Path(folder))
                 for step in chosen
             ]
-            wait(futures)  # none may need the folder any more
+            for future in futures:  # none may need the folder any more
+                with contextlib.suppress(CancelledError):  # `wait` would not see that
+                    future.exception()
             found = {it.result().step: it.result() for it in futures}
         found |= {step.name: _not_begun(step) for step in same}
         steps = [found.get(step.name) or nothing(step) for step in self.batch.steps]
