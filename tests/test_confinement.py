@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -242,6 +243,27 @@ def test_fork_leaves_nothing_of_ours_open(start: Start) -> None:
     assert len(list(Path(f"/proc/{first}/fd").iterdir())) == 1  # where it tells us
     program.type("")
     assert program.wait_exit() == 0
+
+
+@needs_walls
+def test_end_is_seen_by_all_who_wait_for_it(walls: Walls, tmp_path: Path) -> None:
+    """One asks again and again, and takes nothing away from the one who waits."""
+    (tmp_path / "mine.py").write_text("input()\n", encoding="utf-8")
+    for _ in range(20):
+        program = walls.start(tmp_path.resolve(), ["0", "-", "-", "mine.py"])
+        waits = threading.Thread(target=program.wait)
+        waits.start()
+        assert program.stdin
+        program.stdin.write(b"\n")
+        deadline = Deadline(EXIT)
+        while program.poll() is None and deadline.left():
+            pass
+        waits.join(EXIT)
+        ended = not waits.is_alive()
+        program.pull_down()
+        program.close()
+        waits.join()
+        assert ended
 
 
 @needs_walls

@@ -203,14 +203,15 @@ class Inside:
         """Return the exit code, or minus the signal's number; None while it runs."""
         with self._lock:
             if self._code is None and self._comes(0):
-                said = self._status.recv(100)
+                # It stays there: somebody else may wait until there is something.
+                said = self._status.recv(100, socket.MSG_PEEK)
                 self._code = int(said) if said else -signal.SIGKILL
             return self._code
 
     def wait(self) -> int:
-        """Wait for that. One thread at a time."""
+        """Wait for that."""
         while (code := self.poll()) is None:
-            with contextlib.suppress(ValueError, OSError):  # read by another thread
+            with contextlib.suppress(ValueError, OSError):  # closed: then it is known
                 self._comes(None)
         return code
 
