@@ -11,9 +11,9 @@ needs.
     likeness     whether a program is one of the kit's own in disguise
     comparing    asks that in a process of its own, which may die of what it reads
     workers      the processes that grade: who runs the tests
-    running      one submission through the grader, and again where it fails
+    running      one step of a submission through the grader, and again where it fails
     working      the folder for what does not stay; one batch at a time
-    batch        all submissions, several at a time; resumable
+    batch        all submissions, several steps at a time; resumable
 
 Reports, all from results and grades, none by running anything:
 
