@@ -13,11 +13,10 @@ from collections.abc import Iterator
 
 import psutil
 
-from grading.processes import descend, offspring, read, status_fields
+from grading.processes import TICKS, descend, offspring, read, status_fields
 
 LEAST = 0.3  # seconds; a shorter time says nothing about a share
 MOMENT = 0.03  # seconds; a thread that waits for something rests at least that long
-TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100  # in a second
 SLEEPING = b"SsTtZXI"  # states of a Linux thread in which it will not run by itself
 
 

@@ -14,10 +14,17 @@ from pathlib import Path
 import psutil
 
 from grading import limits
-from grading.activity import TICKS
 from grading.deadlines import EXIT, patient
 from grading.orphans import ORPHANAGE
-from grading.processes import MARK, Family, descend, living, offspring, status_fields
+from grading.processes import (
+    MARK,
+    TICKS,
+    Family,
+    descend,
+    living,
+    offspring,
+    status_fields,
+)
 from grading.spawning import Process
 from grading.walls import Inside, Walls
 

@@ -23,6 +23,7 @@ from grading.spawning import Process, spawn
 LAUNCHER = Path(__file__).with_name("launcher.py")
 OPTIONS = ("-E", "-u")  # of Python, for programs
 LISTEN = "0A"  # TCP_LISTEN of tcp_states.h
+TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100  # in a second
 ROW = 150  # bytes; the system looks through all connections to read on for more
 MARK = "GRADING_MARK_"  # begins the name of the variable that marks a family
 
