@@ -13,7 +13,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
+from concurrent.futures import (
+    CancelledError,
+    Executor,
+    ThreadPoolExecutor,
+    as_completed,
+)
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -31,7 +36,7 @@ from grading.places import EXERCISES, KIT
 from grading.steps import STARTERS, Step
 
 KEPT_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,60}")  # the same everywhere, and short
-PER_CORE = 6  # steps at a time: grading waits more than it computes
+PER_CORE = 8  # grading processes at a time: they wait more than they compute
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,7 @@ class Batch:
     steps: Sequence[Step]
     kept: Path  # the folder for the results
     repeats: int
-    jobs: int = 0  # steps at a time; 0: as many as this machine can well do
+    jobs: int = 0  # processes at a time; 0: as many as this machine can well do
 
     def grade(self, done: Callable[[Result], None]) -> list[Result]:
         """Grade all; call `done` in this thread after each. Return them in order.
@@ -54,16 +59,17 @@ class Batch:
             working_folder(self.kept) as temporary,
             workers.kept(),
             Comparer() as comparer,
-            ThreadPoolExecutor(jobs, "grading") as steps,
+            ThreadPoolExecutor(jobs, "grading") as runs,
+            ThreadPoolExecutor(jobs, "step") as steps,
             ThreadPoolExecutor(jobs, "submission") as submissions,
         ):
-            one = _One(self, temporary, comparer, steps)
+            one = _One(self, temporary, comparer, steps, runs)
             futures = [submissions.submit(one.grade, *it) for it in self.submissions]
             try:
                 for future in as_completed(futures):
                     done(future.result())
             except BaseException:
-                for pool in (submissions, steps):
+                for pool in (submissions, steps, runs):
                     pool.shutdown(wait=False, cancel_futures=True)
                 running.stop_all()
                 raise
@@ -77,7 +83,8 @@ class _One:
     batch: Batch
     temporary: Path
     comparer: Comparer
-    pool: ThreadPoolExecutor  # where its steps are graded
+    pool: Executor  # where its steps are graded: that is mostly waiting for
+    runs: Executor  # where each grading process has a thread
 
     def grade(self, student: str, source: Path) -> Result:
         """Grade it, unless its result is kept. Keep its result."""
@@ -133,7 +140,7 @@ class _One:
             taken.write(Path(folder))
             futures = [
                 self.pool.submit(self._grade_step, step, Path(folder))
-                for step in chosen
+                for step in reversed(chosen)  # later ones take longer: at once, then
             ]
             for future in futures:  # none may need the folder any more
                 with contextlib.suppress(CancelledError):  # `wait` would not see that
@@ -153,7 +160,7 @@ class _One:
     def _grade_step(self, step: Step, submission: Path) -> StepOutcome:
         with tempfile.TemporaryDirectory(dir=self.temporary) as scratch:
             place = Place(submission, Path(scratch))
-            return running.grade_step(step, place, self.batch.repeats)
+            return running.grade_step(step, place, self.batch.repeats, self.runs)
 
 
 def _with_times(result: Result, taken: Taken) -> Result:

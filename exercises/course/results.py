@@ -7,7 +7,7 @@ the grading process saw it happen from outside.
 import hashlib
 import os
 import tempfile
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +83,7 @@ class Result:
 
 def to_json(result: Result) -> str:
     """Return it as JSON text, with a sum of all that is in it."""
-    fields = {"format": FORMAT} | asdict(result)
+    fields = {"format": FORMAT} | vars(result)
     return facts.as_line(fields | {"sum": _sum(fields)})
 
 

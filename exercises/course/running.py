@@ -10,7 +10,9 @@ import hashlib
 import os
 import tempfile
 import threading
+from collections import ChainMap
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
@@ -27,6 +29,7 @@ from grading.story import Story
 Facts = dict[str, Any]
 Verdicts = dict[str, Outcome]  # of one step, by the name of the test
 
+PARTS = 3  # what failed has mostly waited in vain: it is repeated side by side
 REASON = 1000  # characters of one
 TOO_LONG = "Timeout ("  # begins what pytest-timeout says
 
@@ -51,13 +54,16 @@ class Run:
     died: str = ""  # how it ended, if not in good order
 
 
-def grade_step(step: Step, place: Place, repeats: int) -> StepOutcome:
-    """Grade a step of what lies in `place`; repeat what fails, see `_repeat`."""
+def grade_step(step: Step, place: Place, repeats: int, runs: Executor) -> StepOutcome:
+    """Grade a step of what lies in `place`; repeat what fails, see `_repeat`.
+
+    Grading processes are waited for in the threads of `runs`.
+    """
     _places.add(place)
     try:
-        first = run(step, place)
+        first = runs.submit(run, step, place).result()
         verdicts = {it.test: _verdict(it, first) for it in expected_tests(step)}
-        _repeat(step, place, repeats, verdicts)
+        _repeat(step, place, repeats, verdicts, runs)
     finally:
         _places.discard(place)
     missing = {f["missing"] for f in first.facts.values() if f["missing"]}
@@ -66,7 +72,9 @@ def grade_step(step: Step, place: Place, repeats: int) -> StepOutcome:
     return StepOutcome(step=step.name, title=step.title, tests=tests, note=note)
 
 
-def _repeat(step: Step, place: Place, repeats: int, verdicts: Verdicts) -> None:
+def _repeat(
+    step: Step, place: Place, repeats: int, verdicts: Verdicts, runs: Executor
+) -> None:
     """Run the tests that failed again; what passes then is flaky.
 
     Each repetition is a new process with other words and other chances. A first one
@@ -78,7 +86,9 @@ def _repeat(step: Step, place: Place, repeats: int, verdicts: Verdicts) -> None:
     for number in range(1, repeats + 1):
         if not doubtful:
             return
-        facts = run(step, place, doubtful, number).facts
+        parts = [doubtful[first::PARTS] for first in range(min(PARTS, len(doubtful)))]
+        again = [runs.submit(run, step, place, part, number) for part in parts]
+        facts = ChainMap(*(dict(future.result().facts) for future in again))
         for test in doubtful:
             passed = bool(facts.get(test, {}).get("earned"))
             verdicts[test] = _counted(verdicts[test], passed)

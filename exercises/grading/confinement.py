@@ -32,6 +32,9 @@ from grading.walls import Inside, Walls
 NEEDED = ("PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR", "LANG", "LC_ALL", "PREFIX")
 
 
+PROGRAM = "2"  # its number within walls: there they are counted from 1
+
+
 @dataclass
 class Usage:
     """What a program and all that it has started take, together."""
@@ -135,10 +138,22 @@ class Walled(Confined):
 
     def descendants(self) -> list[psutil.Process]:
         """Return the living processes that come from the program, without itself."""
-        if not self._inside:
+        if not self._inside or self._numbers() <= {PROGRAM}:  # so it is mostly
             return []
         numbers = descend(self._inside.first.pid)
         return living(pid for pid in numbers if pid != self._inside.pid)
+
+    def _numbers(self) -> set[str]:
+        """Return the numbers, in there, of all but process 1, which is ours."""
+        with contextlib.suppress(OSError):
+            names = os.listdir(f"{self._root()}/proc")  # noqa: PTH208 - quicker
+            return set(filter(str.isdigit, names)) - {"1"}
+        return set()
+
+    def _root(self) -> str:
+        """Return where its file system, with its own /proc, is seen from here."""
+        assert self._inside
+        return f"/proc/{self._inside.first.pid}/root"
 
     def kill_descendants(self, known: list[psutil.Process]) -> None:
         """Pull down the walls: the system ends all that is within."""
@@ -151,14 +166,13 @@ class Walled(Confined):
         usage = Usage()
         if self._inside is None:
             return usage
-        root = f"/proc/{self._inside.first.pid}/root"
+        root = self._root()
         unnamed: dict[int, int] = {}  # files without a name, by number: their bytes
         with contextlib.suppress(OSError):
             usage.entries = sum(
                 _entries(f"{root}{path}") for path in self._walls.writable
             )
-            numbers = filter(str.isdigit, os.listdir(f"{root}/proc"))  # noqa: PTH208
-            procs = [f"{root}/proc/{it}" for it in numbers if it != "1"]  # that is ours
+            procs = [f"{root}/proc/{number}" for number in self._numbers()]
             for proc in procs:
                 _add_process(proc, usage, unnamed)
             if usage.memory > limits.MEMORY:  # forks share much of it: look closely

@@ -6,6 +6,7 @@ what travels over a socket, become {"base64": "..."}.
 
 import base64
 import json
+from dataclasses import is_dataclass
 from typing import Any
 
 
@@ -15,7 +16,10 @@ def as_line(facts: dict[str, Any]) -> str:
 
 
 def to_json(facts: dict[str, Any]) -> str:
-    """Return strings, numbers, bytes, lists and dictionaries as JSON."""
+    """Return strings, numbers, bytes, lists, dictionaries and dataclasses as JSON.
+
+    The latter become dictionaries. (To do that before, by asdict(), takes far longer.)
+    """
     return json.dumps(facts, default=_encoded)
 
 
@@ -27,9 +31,11 @@ def from_json(text: str) -> dict[str, Any]:
     return facts
 
 
-def _encoded(value: object) -> dict[str, str]:
+def _encoded(value: object) -> dict[str, Any]:
     if isinstance(value, bytes):
         return {"base64": base64.b64encode(value).decode()}
+    if is_dataclass(value):
+        return vars(value)
     raise TypeError(f"not to be written as JSON: {value!r}")
 
 

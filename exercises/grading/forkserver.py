@@ -65,9 +65,11 @@ def main() -> None:
     """Fork for each request until the grader is gone; be the program in each child."""
     control = socket.socket(fileno=int(sys.argv[1]))
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the system buries them
-    atexit.register(launcher.end)  # what is registered first is called last
+    atexit.register(_spare_modules)  # what is registered first is called last
+    atexit.register(launcher.end)
     for name in (*STANDARD.split(), "systems"):
         importlib.import_module(name)
+    _shared.update(sys.modules.keys() - {"__main__", "builtins", "sys"})
     _rehearse()
     gc.freeze()  # what is here stays as it is, and so it stays shared
     while True:
@@ -82,6 +84,15 @@ def main() -> None:
             return
         for fd in fds:
             os.close(fd)
+
+
+_shared: set[str] = set()  # modules that a fork shares with us
+
+
+def _spare_modules() -> None:
+    """Let Python, in the end of a fork, not clear away what is shared: see `end`."""
+    for name in _shared & sys.modules.keys():
+        _python.Py_IncRef(ctypes.py_object(sys.modules.pop(name)))
 
 
 def _rehearse() -> None:

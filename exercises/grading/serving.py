@@ -22,6 +22,7 @@ from dataclasses import asdict, dataclass
 from typing import NoReturn
 
 LONGEST = 1_000_000  # bytes of a request, at most
+RARELY = 20_000  # new objects until Python looks for garbage: a child lives shortly
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ def next_request(
         prepare()
         if (pid := os.fork()) == 0:
             channel.close()
+            gc.set_threshold(RARELY)
             os.environ.update(request.env)
             tempfile.tempdir = None  # it depends on the environment
             return received

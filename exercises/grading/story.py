@@ -36,7 +36,10 @@ class Story:
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as dictionaries, lists, strings, bytes and numbers."""
-        return asdict(self)
+        # Not asdict(), which would copy each of thousands of strings and numbers.
+        programs = [asdict(program) for program in self.programs]
+        events = [vars(event) for event in self.events]
+        return vars(self) | {"programs": programs, "events": events}
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> "Story":

@@ -9,7 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 Kind = Literal[
     # of a program
@@ -121,8 +121,9 @@ class Transcript:
         self._begun = clock()
         self._lock = threading.Lock()  # guards the four below
         self._count = 0
-        self._first: list[Event] = []
-        self._last: deque[Event] = deque(maxlen=EVENTS)
+        # The fields of events: most are never told, and tuples are made more quickly.
+        self._first: list[tuple[Any, ...]] = []
+        self._last: deque[tuple[Any, ...]] = deque(maxlen=EVENTS)
         self._programs: list[Callable[[float, bool], ProgramState]] = []
 
     def record(
@@ -135,12 +136,13 @@ class Transcript:
             seconds = self._clock() - self._begun
             kept = self._first if len(self._first) < EVENTS else self._last
             number = self._count
-            kept.append(Event(number, seconds, actor, kind, peer, data, left_out, note))
+            kept.append((number, seconds, actor, kind, peer, data, left_out, note))
 
     def events(self) -> list[Event]:
         """Return what is kept, oldest first; of very many, the middle is left out."""
         with self._lock:
-            return [*self._first, *self._last]
+            kept = [*self._first, *self._last]
+        return [Event(*fields) for fields in kept]
 
     def add_program(self, state: Callable[[float, bool], ProgramState]) -> None:
         """Let reports ask a program how it fares, as `Program.state` tells it."""
