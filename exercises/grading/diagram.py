@@ -193,7 +193,10 @@ def _failure(event: Event, programs: Sequence[str]) -> Iterator[_Item]:
 def _plain(text: str, room: int) -> str:
     r"""Return `text` in `room` characters of one column each; 你 becomes \u4f60."""
     some = text[: room + 1]
-    text = "".join(char if _is_plain(char) else _escape(char) for char in some)
+    if some.isascii() and some.isprintable():  # nearly always
+        text = some
+    else:
+        text = "".join(char if _is_plain(char) else _escape(char) for char in some)
     return text if len(text) <= room else text[: room - 3] + "..."
 
 

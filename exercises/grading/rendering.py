@@ -14,8 +14,8 @@ _ARROWS: dict[Kind, str] = {"accepted": "<-", "got": "<-", "ended": "<-"}
 def visible(data: bytes) -> str:
     r"""Return `data` as printable text: hello\r\n, é as é, other bytes as \x1b."""
     text = data.decode("utf-8", "surrogateescape")
-    if text.isprintable() and "\\" not in text:  # nearly always
-        return text
+    if text.isascii():  # nearly always
+        return text.translate(_ASCII)
     return "".join(
         char if char.isprintable() and char != "\\" else _escaped(char) for char in text
     )
@@ -24,6 +24,9 @@ def visible(data: bytes) -> str:
 def _escaped(char: str) -> str:
     raw = char.encode("utf-8", "surrogateescape")
     return "".join(_ESCAPES.get(byte, f"\\x{byte:02x}") for byte in raw)
+
+
+_ASCII = {code: _escaped(chr(code)) for code in (*range(0x20), 0x5C, 0x7F)}
 
 
 def quoted(data: bytes, left_out: int = 0) -> str:
