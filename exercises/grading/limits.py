@@ -12,7 +12,7 @@ PROCESSES = 64  # at a time, of the program and all it has started; counted
 THREADS = 512  # at a time, in all of them together; counted
 SECONDS = 3  # of processor time, of all of them together; counted
 ENTRIES = 2000  # files and folders that it has made; counted
-LOOK = 0.05  # seconds between two counts
+LOOK = 0.1  # seconds between two counts
 LOOK_AGAIN = 0.2  # the same, as long as nothing changes
 
 DISK = 16 * MB  # bytes in its folder and in each folder for temporary files
