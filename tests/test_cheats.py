@@ -99,17 +99,15 @@ def graded_class(
 real_run = running.run
 
 
-def run_a_few(
-    step: Step, place: Place, tests: Sequence[str] = (), number: int = 0
-) -> Run:
+def run_a_few(step: Step, place: Place, tests: Sequence[str], number: int) -> Run:
     """Run all tests of the honest program, and of the cheats a few: they take long."""
     name = step.files[0]
     source = (place.submission / step.name / name).read_bytes()
     if source != (proofs.SOLUTIONS / step.name / name).read_bytes():
-        zero = [test for cheat in CHEATS for test in cheat.zero]
-        manifest = [it.test for it in expected_tests(step)]
-        tests = [*manifest[:FEW], *(it for it in manifest[FEW:] if it in zero)]
-    return real_run(step, place, tests, number)
+        few = [test for cheat in CHEATS for test in cheat.zero]
+        few += [it.test for it in expected_tests(step)][:FEW]
+        tests = [test for test in tests if test in few]
+    return real_run(step, place, tests, number) if tests else Run({})
 
 
 def left_over(mark: str, folder: Path) -> list[str]:

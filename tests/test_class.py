@@ -19,7 +19,7 @@ from course import batch as batches
 from course import results, running, settings, workers
 from course.batch import Batch
 from course.results import Outcome, Result, StepOutcome
-from course.running import Place, Run
+from course.running import Place, Run, Runners
 from course.scoring import grade
 from course.working import NAME, Busy, working_folder
 from grading.deadlines import EXIT, GLANCE, Deadline
@@ -330,9 +330,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch, *passed: str) -> list[Sequence[str
     asked: list[Sequence[str]] = []
     names = [it.test for it in expected_tests(ECHO)]
 
-    def run(
-        step: Step, place: Place, tests: Sequence[str] = (), number: int = 0
-    ) -> Run:
+    def run(step: Step, place: Place, tests: Sequence[str], number: int) -> Run:
         asked.append(tests)
         facts = {
             name: {"test": name, "earned": int(letter in passed[number])}
@@ -347,8 +345,8 @@ def scripted(monkeypatch: pytest.MonkeyPatch, *passed: str) -> list[Sequence[str
 
 def verdicts(repeats: int) -> list[tuple[str, int, int]]:
     """Grade the step; return verdict, passes and runs of the first three tests."""
-    with ThreadPoolExecutor(1) as runs:
-        step = running.grade_step(ECHO, Place(Path()), repeats, runs)
+    with Runners(1) as runners:
+        step = running.grade_step(ECHO, Place(Path()), repeats, runners)
     return [(test.verdict, test.passes, test.runs) for test in step.tests[:3]]
 
 
@@ -360,7 +358,42 @@ def test_flaky_is_told_as_n_of_k(monkeypatch: pytest.MonkeyPatch) -> None:
         (results.FAILED, 0, 2),
         (results.PASSED, 1, 1),
     ]
-    assert [len(tests) for tests in asked] == [0, 1, 1, 1, 1, 1]
+    assert [len(tests) for tests in asked[1:]] == [2, 1, 1, 1]
+
+
+def test_tests_share_threads_that_have_nothing_to_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """All run at once if there is nobody else; in one piece if there is none to spare.
+
+    Of several deaths one is told.
+    """
+    together, begun = threading.Barrier(3), threading.Semaphore(0)
+    asked: list[Sequence[str]] = []
+
+    def run(step: Step, place: Place, tests: Sequence[str], number: int) -> Run:
+        asked.append(tests)
+        begun.release()
+        together.wait()
+        return Run({test: {"test": test} for test in tests}, "dead" * ("c" in tests))
+
+    monkeypatch.setattr(running, "run", run)
+    with Runners(3) as runners:
+        found = runners.run(ECHO, Place(Path()), ["a", "b", "c", "d"])
+        assert sorted(asked) == [["a", "d"], ["b"], ["c"]]
+        assert (sorted(found.facts), found.died) == (["a", "b", "c", "d"], "dead")
+        for _ in range(3):
+            begun.acquire()
+        with ThreadPoolExecutor(3) as others:
+            busy = [
+                others.submit(runners.run, ECHO, Place(Path()), [name])
+                for name in ("x", "y")
+            ]
+            for _ in busy:
+                begun.acquire()
+            runners.run(ECHO, Place(Path()), ["a", "b"])
+            assert all(future.result() for future in busy)
+        assert ["a", "b"] in asked
 
 
 def test_nothing_is_repeated_if_all_fails(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -409,15 +442,14 @@ def test_program_that_fails_once_is_flaky(
     test = "test_what_is_sent_comes_back"
     real, solution = running.run, proofs.SOLUTIONS / ECHO.name / "mchat.py"
 
-    def run(
-        step: Step, place: Place, tests: Sequence[str] = (), number: int = 0
-    ) -> Run:
+    def run(step: Step, place: Place, tests: Sequence[str], number: int) -> Run:
         good = solution.read_text(encoding="utf-8")
         bad = good.replace("sock.sendall(data)", "sock.sendall(data.upper())")
         path = place.submission / ECHO.name / "mchat.py"
         path.write_text(good if number else bad, encoding="utf-8")
         some = [test, "test_says_where_it_listens"]
-        return real(step, place, tests or some, number)
+        chosen = [it for it in tests if it in some]
+        return real(step, place, chosen, number) if chosen else Run({})
 
     monkeypatch.setattr(running, "run", run)
     handed_in(tmp_path, "ann")
@@ -439,7 +471,7 @@ def test_what_takes_too_long_is_stopped(
         with monkeypatch.context() as hurry:
             hurry.setattr(workers, "START", 0.0)
             hurry.setattr(workers, "EACH", 0.01)
-            stopped = running.run(ECHO, place)
+            stopped = running.run(ECHO, place, [test])
         assert stopped.died == "grading was stopped: it took more than 0 s"
         for number in range(2):
             run = running.run(ECHO, place, [test], number)

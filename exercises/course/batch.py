@@ -13,12 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import (
-    CancelledError,
-    Executor,
-    ThreadPoolExecutor,
-    as_completed,
-)
+from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -28,7 +23,7 @@ from course.comparing import Comparer
 from course.intake import Refused, Taken
 from course.likeness import FINGERPRINTS, SERVER, SOLUTIONS
 from course.results import Outcome, Result, StepOutcome
-from course.running import Place
+from course.running import Place, Runners
 from course.working import working_folder
 from grading import walls
 from grading.manifest import expected_tests
@@ -59,17 +54,17 @@ class Batch:
             working_folder(self.kept) as temporary,
             workers.kept(),
             Comparer() as comparer,
-            ThreadPoolExecutor(jobs, "grading") as runs,
+            Runners(jobs) as runners,
             ThreadPoolExecutor(jobs, "step") as steps,
             ThreadPoolExecutor(jobs, "submission") as submissions,
         ):
-            one = _One(self, temporary, comparer, steps, runs)
+            one = _One(self, temporary, comparer, steps, runners)
             futures = [submissions.submit(one.grade, *it) for it in self.submissions]
             try:
                 for future in as_completed(futures):
                     done(future.result())
             except BaseException:
-                for pool in (submissions, steps, runs):
+                for pool in (submissions, steps, runners):
                     pool.shutdown(wait=False, cancel_futures=True)
                 running.stop_all()
                 raise
@@ -83,8 +78,8 @@ class _One:
     batch: Batch
     temporary: Path
     comparer: Comparer
-    pool: Executor  # where its steps are graded: that is mostly waiting for
-    runs: Executor  # where each grading process has a thread
+    pool: ThreadPoolExecutor  # where its steps wait for
+    runners: Runners
 
     def grade(self, student: str, source: Path) -> Result:
         """Grade it, unless its result is kept. Keep its result."""
@@ -142,9 +137,7 @@ class _One:
                 self.pool.submit(self._grade_step, step, Path(folder))
                 for step in reversed(chosen)  # later ones take longer: at once, then
             ]
-            for future in futures:  # none may need the folder any more
-                with contextlib.suppress(CancelledError):  # `wait` would not see that
-                    future.exception()
+            running.settle(futures)
             found = {it.result().step: it.result() for it in futures}
         found |= {step.name: _not_begun(step) for step in same}
         steps = [found.get(step.name) or nothing(step) for step in self.batch.steps]
@@ -160,7 +153,7 @@ class _One:
     def _grade_step(self, step: Step, submission: Path) -> StepOutcome:
         with tempfile.TemporaryDirectory(dir=self.temporary) as scratch:
             place = Place(submission, Path(scratch))
-            return running.grade_step(step, place, self.batch.repeats, self.runs)
+            return running.grade_step(step, place, self.batch.repeats, self.runners)
 
 
 def _with_times(result: Result, taken: Taken) -> Result:

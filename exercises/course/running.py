@@ -11,8 +11,8 @@ import os
 import tempfile
 import threading
 from collections import ChainMap
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Executor
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
@@ -29,7 +29,6 @@ from grading.story import Story
 Facts = dict[str, Any]
 Verdicts = dict[str, Outcome]  # of one step, by the name of the test
 
-PARTS = 3  # what failed has mostly waited in vain: it is repeated side by side
 REASON = 1000  # characters of one
 TOO_LONG = "Timeout ("  # begins what pytest-timeout says
 
@@ -54,16 +53,52 @@ class Run:
     died: str = ""  # how it ended, if not in good order
 
 
-def grade_step(step: Step, place: Place, repeats: int, runs: Executor) -> StepOutcome:
-    """Grade a step of what lies in `place`; repeat what fails, see `_repeat`.
+class Runners(ThreadPoolExecutor):
+    """Threads, each of which waits for one grading process at a time."""
 
-    Grading processes are waited for in the threads of `runs`.
-    """
+    def __init__(self, most: int) -> None:
+        """Start none yet; there will be `most` of them."""
+        super().__init__(most, "grading")
+        self._most = most
+        self._pending: set[Future[Run]] = set()  # changed in one step each, so no lock
+
+    def run(
+        self, step: Step, place: Place, tests: Sequence[str], number: int = 0
+    ) -> Run:
+        """Run these tests, see `run`; side by side if there are threads to spare.
+
+        So there are few processes while there is much to do, for each takes some time
+        to start; and nobody waits long for the last step of a class, or the only one.
+        """
+        parts = max(1, min(len(tests), self._most - len(self._pending)))
+        futures = []
+        try:
+            for first in range(parts):
+                future = self.submit(run, step, place, tests[first::parts], number)
+                self._pending.add(future)
+                future.add_done_callback(self._pending.discard)
+                futures.append(future)
+        finally:
+            settle(futures)
+        runs = [future.result() for future in futures]
+        found = ChainMap(*(dict(it.facts) for it in runs))
+        return Run(found, next((it.died for it in runs if it.died), ""))
+
+
+def settle(futures: Iterable[Future[Any]]) -> None:
+    """Wait until each is done, in whatever way: none needs its folder any more."""
+    for future in futures:
+        with contextlib.suppress(CancelledError):  # wait() would not see that
+            future.exception()
+
+
+def grade_step(step: Step, place: Place, repeats: int, runners: Runners) -> StepOutcome:
+    """Grade a step of what lies in `place`; repeat what fails, see `_repeat`."""
     _places.add(place)
     try:
-        first = runs.submit(run, step, place).result()
+        first = runners.run(step, place, [it.test for it in expected_tests(step)])
         verdicts = {it.test: _verdict(it, first) for it in expected_tests(step)}
-        _repeat(step, place, repeats, verdicts, runs)
+        _repeat(step, place, repeats, verdicts, runners)
     finally:
         _places.discard(place)
     missing = {f["missing"] for f in first.facts.values() if f["missing"]}
@@ -73,7 +108,7 @@ def grade_step(step: Step, place: Place, repeats: int, runs: Executor) -> StepOu
 
 
 def _repeat(
-    step: Step, place: Place, repeats: int, verdicts: Verdicts, runs: Executor
+    step: Step, place: Place, repeats: int, verdicts: Verdicts, runners: Runners
 ) -> None:
     """Run the tests that failed again; what passes then is flaky.
 
@@ -86,9 +121,7 @@ def _repeat(
     for number in range(1, repeats + 1):
         if not doubtful:
             return
-        parts = [doubtful[first::PARTS] for first in range(min(PARTS, len(doubtful)))]
-        again = [runs.submit(run, step, place, part, number) for part in parts]
-        facts = ChainMap(*(dict(future.result().facts) for future in again))
+        facts = runners.run(step, place, doubtful, number).facts
         for test in doubtful:
             passed = bool(facts.get(test, {}).get("earned"))
             verdicts[test] = _counted(verdicts[test], passed)
@@ -162,13 +195,12 @@ def _reason(error: str, story: Story | None) -> str:
 # --------------------------------------------------------------------- the process
 
 
-def run(step: Step, place: Place, tests: Sequence[str] = (), number: int = 0) -> Run:
-    """Grade `step`, or only these tests of it, in a new process; wait for its end.
+def run(step: Step, place: Place, tests: Sequence[str], number: int = 0) -> Run:
+    """Run these tests of `step` in a new process; wait for its end.
 
     Each `number` stands for other words and other chances. Raise Stopped if nothing
     is to be started any more.
     """
-    chosen = tests or [expected.test for expected in expected_tests(step)]
     env = {"GRADING_SEED": f"{_digest(place.submission)} {number}"}
     if place.temporary:
         env |= dict.fromkeys(TEMPORARY, os.fspath(place.temporary))
@@ -176,7 +208,7 @@ def run(step: Step, place: Place, tests: Sequence[str] = (), number: int = 0) ->
         tempfile.TemporaryDirectory(prefix="facts-", dir=place.temporary) as folder,
         _nameless(folder) as file,
     ):
-        request = Request(step.name, chosen, os.fspath(place.submission), env)
+        request = Request(step.name, tests, os.fspath(place.submission), env)
         died = workers.grade(request, file, place.stop)
         file.seek(0)
         return Run({found["test"]: found for found in _read(file)}, died)
