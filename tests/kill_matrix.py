@@ -123,7 +123,7 @@ def read() -> list[Row]:
     """Return the matrix that was kept."""
     with TABLE.open(encoding="utf-8", newline="") as file:
         _, *rows = csv.reader(file)
-    return [Row(*row[:3], caught_by=tuple(row[3].split())) for row in rows]
+    return [Row(step, name, meant, tuple(by.split())) for step, name, meant, by in rows]
 
 
 def main() -> None:

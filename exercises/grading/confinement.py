@@ -30,8 +30,6 @@ from grading.walls import Inside, Walls
 
 # What a program needs of our environment to be itself, on some system or other.
 NEEDED = ("PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR", "LANG", "LC_ALL", "PREFIX")
-
-
 PROGRAM = "2"  # its number within walls: there they are counted from 1
 
 
