@@ -296,6 +296,20 @@ def test_interrupt_and_exit_code(harness: Harness, write: Write) -> None:
     assert program.wait_exit() == 7
 
 
+def test_paused_program_goes_on_afterwards(harness: Harness, write: Write) -> None:
+    """What it is sent meanwhile is kept for it; one that is over stays so."""
+    server = harness.start(write("echo.py", ECHO))
+    alice = harness.connect(server, "alice")
+    with server.paused():
+        process = psutil.Process(server.pid)
+        assert server.becomes(lambda: process.status() == psutil.STATUS_STOPPED)
+        alice.send("hello")
+    alice.expect("hello")
+    server.kill_tree()
+    with server.paused():
+        assert server.has_ended()
+
+
 def test_program_that_does_not_end(harness: Harness, write: Write) -> None:
     """wait_exit gives up with a report, and the teardown still kills it."""
     program = harness.start(write("echo.py", ECHO))

@@ -355,6 +355,17 @@ class Program:
         self._transcript.record(self.name, "signalled", note=number.name)
         self._process.send_signal(number)
 
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Let it do nothing in this block; who connects meanwhile has to wait."""
+        with contextlib.suppress(psutil.Error):  # over already
+            psutil.Process(self.pid).suspend()
+        try:
+            yield
+        finally:
+            with contextlib.suppress(psutil.Error):
+                psutil.Process(self.pid).resume()
+
     def wait_exit(self, timeout: float = EXIT) -> int:
         """Wait for its end; return the exit code, or minus the signal's number.
 
