@@ -78,8 +78,8 @@ class _One:
     batch: Batch
     temporary: Path
     comparer: Comparer
-    pool: ThreadPoolExecutor  # where its steps wait for
-    runners: Runners
+    pool: ThreadPoolExecutor  # a thread for each step: it mostly waits
+    runners: Runners  # for the processes that grade it
 
     def grade(self, student: str, source: Path) -> Result:
         """Grade it, unless its result is kept. Keep its result."""
