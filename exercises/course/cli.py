@@ -25,7 +25,11 @@ def add_commands(add: Add) -> None:
     )
     add_choices(grade)
     grade.add_argument(
-        "--jobs", type=positive, default=0, metavar="N", help="so many at a time"
+        "--jobs",
+        type=positive,
+        default=0,
+        metavar="N",
+        help="so many grading processes at a time",
     )
     grade.add_argument(
         "--resume", action="store_true", help="go on with what REPORT holds already"
