@@ -17,6 +17,7 @@ from grading.processes import TICKS, descend, offspring, read, status_fields
 
 LEAST = 0.3  # seconds; a shorter time says nothing about a share
 MOMENT = 0.03  # seconds; a thread that waits for something rests at least that long
+ROUNDS = 0.5  # seconds of processor time that tell as much as a second of rest
 SLEEPING = b"SsTtZXI"  # states of a Linux thread in which it will not run by itself
 
 
@@ -44,18 +45,22 @@ class Activity:
     def stuck(self, rest: float) -> str:
         """Return what it does instead of what we wait for; "" if that may still come.
 
-        It has been at rest for `rest` seconds; or it has gone round and round, for as
-        many seconds of processor time: between two answers no good program needs those.
+        It has been at rest for `rest` seconds; or it has gone round and round: see
+        `spins`.
         """
         if (rested := self.resting()) >= rest:
             return "did nothing at all any more"
         if rested < MOMENT and self.spins(rest):
-            return f"went round and round for {rest:g} s of processor time"
+            return f"went round and round for {rest * ROUNDS:g} s of processor time"
         return ""
 
     def spins(self, rest: float) -> bool:
-        """Tell whether it has used `rest` seconds of processor time since we began."""
-        return self._cpu_used() - self._cpu >= rest
+        """Tell whether it has worked since we began, and so much that nothing will come.
+
+        Between two answers good programs need a fifth of that at most, whatever
+        else runs beside them: this is no time on a clock.
+        """
+        return self._cpu_used() - self._cpu >= rest * ROUNDS
 
     def moves(self) -> bool:
         """Tell whether something runs again and again: in three moments in a row."""
