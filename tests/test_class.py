@@ -523,6 +523,7 @@ def grade_command(folder: Path, out: str, *options: str) -> list[str]:
 
 @POSIX
 @pytest.mark.slow
+@pytest.mark.timeout(180)  # these are three batches, each of many processes
 def test_killed_and_resumed_gives_the_same(
     tmp_path: Path, patient: dict[str, str]
 ) -> None:
