@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 import psutil
 
+from grading.deadlines import GLANCE
 from grading.processes import TICKS, descend, offspring, read, status_fields
 
 LEAST = 0.3  # seconds; a shorter time says nothing about a share
@@ -27,7 +28,7 @@ class Activity:
     def __init__(self, process: psutil.Process | None) -> None:
         """Begin to watch. A process that is gone already, None, counts as at rest."""
         self._process = process
-        self._begun = self._changed = time.monotonic()
+        self._begun = self._changed = self._asked = time.monotonic()
         self._seen: object = None
         self._cpu = self._cpu_used()
 
@@ -46,9 +47,12 @@ class Activity:
         """Return what it does instead of what we wait for; "" if that may still come.
 
         It has been at rest for `rest` seconds; or it has gone round and round: see
-        `spins`.
+        `spins`. Ask as often as you like: within GLANCE nobody looks again.
         """
-        if (rested := self.resting()) >= rest:
+        if time.monotonic() - self._asked < GLANCE:
+            return ""
+        rested, self._asked = self.resting(), time.monotonic()
+        if rested >= rest:
             return "did nothing at all any more"
         if rested < MOMENT and self.spins(rest):
             return f"went round and round for {rest * ROUNDS:g} s of processor time"

@@ -28,7 +28,7 @@ EXIT = patient(5.0)  # a process ends
 
 # A program in which nothing has moved for so long will not send what we wait for.
 # Longer than the second that a server may give to clients before it ends something.
-REST = patient(1.5)
+REST = patient(1.4)
 GLANCE = 0.2  # between looks whether it moves
 SLOW_REST = patient(3.0)  # the same at its start and at its end: people pause there
 
