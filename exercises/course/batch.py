@@ -49,7 +49,7 @@ class Batch:
 
         Raise Busy if another batch keeps its results here.
         """
-        jobs = self._processes()
+        jobs = self.jobs or PER_CORE * (os.cpu_count() or 1)
         with (
             working_folder(self.kept) as temporary,
             workers.kept(),
@@ -69,11 +69,6 @@ class Batch:
                 running.stop_all()
                 raise
             return [future.result() for future in futures]
-
-    def _processes(self) -> int:
-        """Return how many processes to use: to start one for a few tests is slower."""
-        wanted = self.jobs or PER_CORE * (os.cpu_count() or 1)
-        return max(1, min(wanted, len(self.submissions) * len(self.steps)))
 
 
 @dataclass(frozen=True)

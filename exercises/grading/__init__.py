@@ -40,6 +40,8 @@ Grading:
     facts        what a grading process says of a test, as a line of JSON
     lifeline     ends it with whoever has started it
     serving      tests that are collected once, and run in a fork again and again
+    messages     between two processes: JSON, and open files with it
+    network      a network with nothing but loopback in it
     plugin       options, points, reports: all of the above, for pytest
 
 The guide, `python exercises`:

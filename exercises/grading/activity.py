@@ -59,7 +59,7 @@ class Activity:
         return ""
 
     def spins(self, rest: float) -> bool:
-        """Tell whether it has worked since we began, and so much that nothing will come.
+        """Tell whether it has worked so much since we began that nothing will come.
 
         Between two answers good programs need a fifth of that at most, whatever
         else runs beside them: this is no time on a clock.

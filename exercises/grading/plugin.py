@@ -22,7 +22,7 @@ from typing import Any
 
 import pytest
 
-from grading import progress
+from grading import network, progress
 from grading.confinement import Confined, Walled
 from grading.facts import as_line
 from grading.fixtures import no_threads_left
@@ -34,7 +34,7 @@ from grading.orphans import ORPHANAGE
 from grading.points import StepResult, TestResult, points_table, step_result
 from grading.processes import Family
 from grading.report import story_text
-from grading.serving import Request, leave, next_request
+from grading.serving import Request, be_server, leave, next_request
 from grading.steps import EXERCISES, Step, all_steps, step_of
 from grading.story import Story
 from grading.walls import Walls, has_walls
@@ -167,8 +167,13 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     config = session.config
     if (number := config.getoption("serve")) is None:
         return None
+    if (channel := be_server(number)) is None:
+        return True
+    if _walls_key in config.stash:
+        network.leave_all_others()
+    _prepare(config)
     walls = config.stash.get(_walls_key, None)
-    if (asked := next_request(number, walls.build if walls else lambda: None)) is None:
+    if (asked := next_request(channel, walls.build if walls else lambda: None)) is None:
         return True
     config.add_cleanup(lambda: leave(session.exitstatus))
     request, facts = asked

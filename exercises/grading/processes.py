@@ -25,6 +25,7 @@ OPTIONS = ("-E", "-u")  # of Python, for programs
 LISTEN = "0A"  # TCP_LISTEN of tcp_states.h
 TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100  # in a second
 ROW = 150  # bytes; the system looks through all connections to read on for more
+SOON = 0.02  # seconds; who is killed needs less, mostly
 MARK = "GRADING_MARK_"  # begins the name of the variable that marks a family
 
 
@@ -117,7 +118,11 @@ class Family:
         """
         hidden = ("PYTHON", "PYTEST")
         kept = {k: v for k, v in os.environ.items() if not k.startswith(hidden)}
-        return kept | {self._mark: "1"}
+        return kept | self.mark()
+
+    def mark(self) -> dict[str, str]:
+        """Return the part of the environment that tells it from others."""
+        return {self._mark: "1"}
 
     def set_head(self, pid: int) -> None:
         """Say which process is the program itself. Call it as soon as it runs."""
@@ -173,7 +178,7 @@ class Family:
                 with contextlib.suppress(psutil.Error):
                     process.kill()
             # A dead orphan may stay a zombie where nobody reaps: look again soon.
-            psutil.wait_procs(family, timeout=min(0.2, deadline.left()))
+            psutil.wait_procs(family, timeout=min(SOON, deadline.left()))
 
 
 def _listens_on(port: int, pid: int) -> bool:

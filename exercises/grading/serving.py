@@ -3,17 +3,18 @@
     pytest ... --serve FD
 
 To start pytest takes longer than most tests. So with --serve it only gets as far as
-the tests, and then waits for requests, which come through the socket with the number
-FD. For each one it forks; the child goes on as if it had just been started with these
-tests and options. What becomes of it comes back, as an exit code.
+the tests. Then it forks whenever somebody wants to have a server, which is said through
+the socket with the number FD; and a server forks for each request. That child goes on
+as if it had just been started with these tests and options. What becomes of it comes
+back to who has asked, as an exit code.
 
-(Linux only: elsewhere a fork is not always whole. A request is a line of JSON, and
-comes with one descriptor, see unix(7).)
+(Linux only: elsewhere a fork is not always whole.)
 """
 
+import ctypes
 import gc
-import json
 import os
+import signal
 import socket
 import sys
 import tempfile
@@ -21,8 +22,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import NoReturn
 
-LONGEST = 1_000_000  # bytes of a request, at most
+from grading import messages
+
 RARELY = 20_000  # new objects until Python looks for garbage: a child lives shortly
+PR_SET_PDEATHSIG = 1  # of prctl.h
 
 
 @dataclass(frozen=True)
@@ -36,32 +39,67 @@ class Request:
 
     def send(self, channel: socket.socket, facts: int) -> None:
         """Send it; `facts` is a descriptor of the file for what is found."""
-        socket.send_fds(channel, [json.dumps(asdict(self)).encode() + b"\n"], [facts])
+        messages.send(channel, asdict(self), [facts])
+
+
+def want_server(
+    entrance: socket.socket, env: dict[str, str], channel: int, output: int
+) -> None:
+    """Ask for a server: with `env` added, one end of a channel, and where it prints."""
+    messages.send(entrance, env, [channel, output])
+
+
+def be_server(entrance: int) -> socket.socket | None:
+    """Fork for each server that is wanted; return its channel in the child.
+
+    In the parent return None, once nobody wants any more. Through its channel a server
+    says its process id first.
+    """
+    gc.collect()
+    gc.freeze()  # what is here stays as it is, and so it stays shared
+    buried = signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the system does that
+    with socket.socket(fileno=entrance) as wishes:
+        while received := messages.receive(wishes, 2):
+            env, (channel, output) = received
+            if os.fork() == 0:
+                signal.signal(signal.SIGCHLD, buried)
+                os.environ.update(env)
+                tempfile.tempdir = None  # it depends on the environment
+                for standard in (1, 2):
+                    os.dup2(output, standard)
+                os.close(output)
+                return socket.socket(fileno=channel)
+            os.close(channel)
+            os.close(output)
+    return None
 
 
 def next_request(
-    number: int, prepare: Callable[[], None]
+    channel: socket.socket, prepare: Callable[[], None]
 ) -> tuple[Request, int] | None:
     """Fork for each request; return it in the child, with the file for what is found.
 
     `prepare` is called before each fork. In the parent return None, once nobody has a
-    request any more.
+    request any more. When the parent dies, so does the child.
     """
-    channel = socket.socket(fileno=number)
-    gc.collect()
-    gc.freeze()  # what is here stays as it is, and so it stays shared
-    while received := _receive(channel):
-        request, facts = received
+    me = os.getpid()
+    channel.sendall(b"%d" % me)
+    while received := messages.receive(channel, 1):
+        fields, (facts,) = received
+        request = Request(**fields)
         prepare()
         if (pid := os.fork()) == 0:
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+            if os.getppid() != me:
+                os._exit(1)
             channel.close()
             gc.set_threshold(RARELY)
             os.environ.update(request.env)
-            tempfile.tempdir = None  # it depends on the environment
-            return received
+            tempfile.tempdir = None
+            return request, facts
         os.close(facts)
         _, status = os.waitpid(pid, 0)
-        channel.sendall(b"%d\n" % os.waitstatus_to_exitcode(status))
+        channel.sendall(b"%d" % os.waitstatus_to_exitcode(status))
     channel.close()
     return None
 
@@ -75,10 +113,3 @@ def leave(code: int) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
-
-
-def _receive(channel: socket.socket) -> tuple[Request, int] | None:
-    data, fds, _, _ = socket.recv_fds(channel, LONGEST, 1)
-    while data and not data.endswith(b"\n"):
-        data += channel.recv(LONGEST)
-    return (Request(**json.loads(data)), fds[0]) if data else None

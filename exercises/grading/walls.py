@@ -11,7 +11,6 @@ and in there a fork server (see `forkserver`) builds the inner ones, one each.
 
 import contextlib
 import functools
-import json
 import os
 import select
 import shutil
@@ -28,7 +27,7 @@ from typing import IO
 
 import psutil
 
-from grading import launcher, limits
+from grading import launcher, limits, messages
 from grading.deadlines import EXIT, READY
 from grading.spawning import sigint_not_ignored
 
@@ -79,7 +78,7 @@ class Walls:
 
     def _build(self) -> None:
         if self._control is None:
-            self._control, theirs = _socketpair()
+            self._control, theirs = messages.channel()
             with theirs:
                 self._server = _start_server(theirs.fileno(), self.writable)
             self._builder = os.getpid()
@@ -100,7 +99,7 @@ class Walls:
         with contextlib.ExitStack() as ours, contextlib.ExitStack() as theirs:
             stdin = _pipe("wb", ours, theirs)
             stdout, stderr = _pipe("rb", ours, theirs), _pipe("rb", ours, theirs)
-            status, said = map(ours.enter_context, _socketpair())
+            status, said = map(ours.enter_context, messages.channel())
             status.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
             opened = [theirs.enter_context(file.open("rb")) for file in files]
             sent = [it[1].fileno() for it in (stdin, stdout, stderr)]
@@ -118,7 +117,7 @@ class Walls:
             self._build()
             assert self._control
             with contextlib.suppress(BrokenPipeError):  # it says why in `_number`
-                socket.send_fds(self._control, [json.dumps(request).encode()], fds)
+                messages.send(self._control, request, fds)
 
     def _number(self, status: socket.socket, wanted: bytes) -> int:
         """Wait until a process says what is wanted; return its number.
@@ -158,10 +157,6 @@ class Walls:
             control.close()  # then it ends by itself
         ours = self._builder == os.getpid()
         return server.communicate()[1] if server and ours else b""
-
-
-def _socketpair() -> tuple[socket.socket, socket.socket]:
-    return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 
 
 def _pipe(
@@ -343,8 +338,8 @@ def has_walls() -> bool:
     """Tell whether all this can be built here: build it, around a program."""
     if sys.platform != "linux" or not shutil.which("bwrap"):
         return False
-    network = in_private_network(["true"])
-    if subprocess.run(network, capture_output=True, check=False).returncode != 0:
+    private = [sys.executable, "-I", "-S", os.fspath(HERE / "network.py")]
+    if subprocess.run(private, capture_output=True, check=False).returncode != 0:
         return False
     with tempfile.TemporaryDirectory() as name, contextlib.closing(Walls()) as walls:
         folder = Path(name).resolve()
@@ -357,9 +352,3 @@ def has_walls() -> bool:
         program.pull_down()
         program.close()
         return code == 0
-
-
-def in_private_network(command: Sequence[str]) -> list[str]:
-    """Return `command` such that it runs in a network with nothing but loopback."""
-    words = ["bwrap", "--dev-bind", "/", "/", "--unshare-net", "--die-with-parent"]
-    return [*words, "--", *command]
