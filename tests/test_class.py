@@ -240,7 +240,7 @@ def test_names_of_any_kind_have_results_of_their_own(
 def test_batch_that_is_interrupted_stops(calls: list[bytes], tmp_path: Path) -> None:
     """What was graded is kept; nothing else is left."""
     for number in range(20):
-        handed_in(tmp_path, f"s{number:02}")
+        handed_in(tmp_path, f"s{number:02}", f"# {number}\n")
 
     def interrupt(result: Result) -> None:
         raise KeyboardInterrupt
@@ -275,7 +275,7 @@ def test_interrupted_batch_waits_for_no_step_that_was_not_begun(
     monkeypatch.setattr(workers, "kill_all", killed.set)
     handed_in(tmp_path, "ann")
     for step in (CONNECT, ECHO):
-        handed_in(tmp_path, "bob", step=step.name)
+        handed_in(tmp_path, "bob", "# of bob's own\n", step.name)
     submissions = [(it.name, it) for it in sorted((tmp_path / "class").iterdir())]
     batch = Batch(submissions, [CONNECT, ECHO], tmp_path / "kept", repeats=0, jobs=1)
     with pytest.raises(KeyboardInterrupt):
@@ -416,14 +416,23 @@ def test_nothing_is_repeated_that_took_too_much() -> None:
         assert running._doubtful(verdicts) == doubtful
 
 
-def test_words_differ_by_submission_and_by_repetition(tmp_path: Path) -> None:
-    """And are the same for the same files, wherever they lie."""
+def test_words_differ_by_files_and_by_repetition(tmp_path: Path) -> None:
+    """And are the same for the same files, whatever else was handed in."""
     seen = []
-    for folder, text in (("a", "x"), ("b", "x"), ("c", "y")):
-        (tmp_path / folder).mkdir()
-        (tmp_path / folder / "mchat.py").write_text(text, encoding="utf-8")
-        seen.append(running._digest(tmp_path / folder))
+    for student, text in (("a", "x"), ("b", "x"), ("c", "y")):
+        handed_in(tmp_path, student, text)
+        handed_in(tmp_path, student, student, CONNECT.name)
+        seen.append(running.digest(ECHO, tmp_path / "class" / student))
     assert seen[0] == seen[1] != seen[2]
+
+
+def test_same_files_are_graded_once(calls: list[bytes], tmp_path: Path) -> None:
+    """Whoever hands them in, and however often; each has a result for it."""
+    for student in ("ann", "bob"):
+        handed_in(tmp_path, student, "the same\n")
+    handed_in(tmp_path, "eve", "another\n")
+    assert all(result.steps[0].complete for result in graded(tmp_path))
+    assert sorted(calls) == [b"another\n", b"the same\n"]
 
 
 # -------------------------------------------------------------------------- for real

@@ -2,7 +2,8 @@
 
 A submission whose result is kept already is not graded again, if nothing has changed:
 not what was handed in, not the grader, not the choices that matter. So a batch that was
-interrupted goes on where it was, and the same submission has the same result.
+interrupted goes on where it was, and the same submission has the same result. Nor are
+the same files of a step graded again for another student.
 """
 
 import contextlib
@@ -11,10 +12,16 @@ import os
 import re
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, replace
+from concurrent.futures import (
+    CancelledError,
+    Future,
+    ThreadPoolExecutor,
+    as_completed,
+)
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
@@ -80,6 +87,8 @@ class _One:
     comparer: Comparer
     pool: ThreadPoolExecutor  # a thread for each step: it mostly waits
     runners: Runners  # for the processes that grade it
+    begun: dict[str, Future[StepOutcome]] = field(default_factory=dict)  # by the files
+    lock: threading.Lock = field(default_factory=threading.Lock)  # guards that
 
     def grade(self, student: str, source: Path) -> Result:
         """Grade it, unless its result is kept. Keep its result."""
@@ -134,7 +143,7 @@ class _One:
         with tempfile.TemporaryDirectory(dir=self.temporary) as folder:
             taken.write(Path(folder))
             futures = [
-                self.pool.submit(self._grade_step, step, Path(folder))
+                self._begin(step, Path(folder))
                 for step in reversed(chosen)  # later ones take longer: at once, then
             ]
             running.settle(futures)
@@ -149,6 +158,15 @@ class _One:
             isolation=isolation(),
             seconds=round(time.monotonic() - begun, 1),
         )
+
+    def _begin(self, step: Step, submission: Path) -> Future[StepOutcome]:
+        """Begin to grade a step, unless somebody else has handed in the same files."""
+        digest = running.digest(step, submission)
+        with self.lock:
+            if digest not in self.begun:
+                future = self.pool.submit(self._grade_step, step, submission)
+                self.begun[digest] = future
+            return self.begun[digest]
 
     def _grade_step(self, step: Step, submission: Path) -> StepOutcome:
         with tempfile.TemporaryDirectory(dir=self.temporary) as scratch:

@@ -201,7 +201,7 @@ def run(step: Step, place: Place, tests: Sequence[str], number: int = 0) -> Run:
     Each `number` stands for other words and other chances. Raise Stopped if nothing
     is to be started any more.
     """
-    env = {"GRADING_SEED": f"{_digest(place.submission)} {number}"}
+    env = {"GRADING_SEED": f"{digest(step, place.submission)} {number}"}
     if place.temporary:
         env |= dict.fromkeys(TEMPORARY, os.fspath(place.temporary))
     with (
@@ -230,18 +230,19 @@ def _named(folder: str) -> IO[bytes]:
     return Path(folder, "facts").open("w+b")
 
 
-def _digest(submission: Path) -> str:
-    """Return what no file of the submission can contain: a number that it decides.
+def digest(step: Step, submission: Path) -> str:
+    """Return what no file of the step can contain: a number that they decide.
 
     From that come the words that people say in the tests. So they are the same
-    whenever this is graded, but a program cannot know them by heart.
+    whenever these files are graded, but a program cannot know them by heart.
     """
-    digest = hashlib.sha256()
-    for path in sorted(submission.rglob("*")):
+    together = hashlib.sha256(step.name.encode())
+    for name in step.files:
+        path = submission / step.name / name
         if path.is_file():
-            digest.update(path.relative_to(submission).as_posix().encode() + b"\0")
-            digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()
+            together.update(name.encode() + b"\0")
+            together.update(hashlib.sha256(path.read_bytes()).digest())
+    return together.hexdigest()
 
 
 def stop_all() -> None:
