@@ -24,6 +24,7 @@ The harness, which plays people and runs programs:
     walls        a sandbox, and the programs in it; forkserver: who starts them there
     confinement  walls and limits for programs of strangers
     output       what a program printed on one stream; ready: its ready line
+    keyboard     what is typed to a program
     control      where its threads stand; launcher: the other end, inside the program
     systems      what the launcher can make a program believe to run on
     program      one program under test: start, read, type, signal, stop

@@ -15,7 +15,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from queue import SimpleQueue
 from typing import IO, Any, Literal, TypeVar
 
 import psutil
@@ -24,6 +23,7 @@ from grading import ready
 from grading.activity import Activity
 from grading.control import Control
 from grading.deadlines import EXIT, GLANCE, LINE, READY, REST, SLOW_REST, Deadline
+from grading.keyboard import Keyboard
 from grading.mismatch import ANY_LINE, Mismatch, Wanted, described, matched
 from grading.output import Output
 from grading.processes import OPTIONS, Family
@@ -73,7 +73,6 @@ class Program:
         self._exit_code: int | None = None
         self._stopped_for = ""  # what it took too much of
         self._closing = threading.Event()
-        self._typed: SimpleQueue[bytes | None] = SimpleQueue()  # None: end of stdin
         self._input_ended = False  # it is told so
         self._family = family or Family()
 
@@ -86,6 +85,8 @@ class Program:
         else:
             command = [sys.executable, *options, str(path), *words]
             self._process = self._family.spawn(command, self._folder)
+        assert self._process.stdin
+        self._keyboard = Keyboard(self._process.stdin, f"grading {self.name} stdin")
         transcript.record(self.name, "started", note=self._command)
         self.watch = self.watch_activity()
         transcript.add_program(self.state)
@@ -96,7 +97,6 @@ class Program:
         jobs: list[tuple[Any, ...]] = [
             (self._drain, "stdout", process.stdout),
             (self._drain, "stderr", process.stderr),
-            (self._write_typed, process.stdin),
             (self._await_exit,),
         ]
         if self._family.confined:
@@ -133,13 +133,6 @@ class Program:
                 self._transcript.record(self.name, "muted", note=note)
                 return
             self._transcript.record(self.name, "printed", data=line, note=stream)
-
-    def _write_typed(self, stdin: IO[bytes]) -> None:
-        # OSError: the program is gone or has closed its stdin.
-        with contextlib.suppress(OSError), stdin:
-            for data in iter(self._typed.get, None):
-                stdin.write(data)
-                stdin.flush()
 
     def _await_exit(self) -> None:
         code = self._process.wait()
@@ -331,7 +324,7 @@ class Program:
         """
         data = f"{line}{end}".encode()
         self._transcript.record(self.name, "typed", data=data)
-        self._typed.put(data)
+        self._keyboard.type(data)
 
     def close_stdin(self, *, told: bool = True) -> None:
         """End its stdin, once everything typed is written. Repeating it is harmless.
@@ -341,7 +334,7 @@ class Program:
         if told and not self._input_ended and self._exit_code is None:
             self._input_ended = True
             self._transcript.record(self.name, "input-ended")
-        self._typed.put(None)
+        self._keyboard.end()
 
     def interrupt(self) -> None:
         """Do what Ctrl-C does: SIGINT; on Windows CTRL_BREAK_EVENT."""
@@ -446,9 +439,10 @@ class Program:
         self.close_stdin()
         if self._control:
             self._control.close()
-        for thread in self._threads:
+        threads = [*self._threads, *self._keyboard.threads]
+        for thread in threads:
             thread.join(EXIT)
-        left = [thread.name for thread in self._threads if thread.is_alive()]
+        left = [thread.name for thread in threads if thread.is_alive()]
         left += [str(process) for process in self.descendants()]
         if left:
             raise RuntimeError(f"{self.name} cannot be stopped; left: {left}")
