@@ -487,6 +487,22 @@ def test_what_takes_too_long_is_stopped(
             assert (run.died, run.facts[test]["earned"]) == ("", 1)
 
 
+def test_workers_can_do_without_forks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As they must on systems where a process cannot be forked, or not as a whole."""
+    monkeypatch.setattr(workers, "FORKS", False)
+    solution = proofs.SOLUTIONS / ECHO.name / "mchat.py"
+    handed_in(tmp_path, "ann", solution.read_text(encoding="utf-8"))
+    test = "test_says_where_it_listens"
+    place = Place(tmp_path / "class" / "ann")
+    run = running.run(ECHO, place, [test])
+    assert (run.died, run.facts[test]["earned"]) == ("", 1)
+    place.stop.set()
+    with pytest.raises(workers.Stopped):
+        running.run(ECHO, place, [test])
+
+
 @pytest.mark.skipif(not has_walls(), reason="needs Linux and bubblewrap")
 def test_walls_are_built_once_and_anew_if_they_are_gone(tmp_path: Path) -> None:
     """One worker grades many, and all programs start within the same outer walls."""
@@ -506,12 +522,46 @@ def test_walls_are_built_once_and_anew_if_they_are_gone(tmp_path: Path) -> None:
                 assert is_over(server)
 
 
+@pytest.mark.skipif(not workers.FORKS, reason="there are no servers elsewhere")
+def test_server_that_dies_is_replaced(tmp_path: Path) -> None:
+    """So is the process from which servers are forked; who cannot start says why."""
+    handed_in(tmp_path, "ann")
+    place = Place(tmp_path / "class" / "ann")
+    tests = ["test_says_where_it_listens"]
+    with workers.kept():
+        with pytest.MonkeyPatch.context() as broken:
+            broken.setattr(workers, "NO_MORE_PLUGINS", {"PYTEST_ADDOPTS": "--nonsense"})
+            assert running.run(ECHO, place, tests).died.startswith(workers.DIED)
+        assert set(running.run(ECHO, place, tests).facts) == set(tests)
+        (first,) = pytests()
+        (server,) = first.children()
+        for process in (server, first):
+            process.kill()
+            assert is_over(process)
+        # Who does not answer any more shows only when it is asked.
+        assert running.run(ECHO, place, tests).died.startswith(workers.DIED)
+        assert set(running.run(ECHO, place, tests).facts) == set(tests)
+    assert pytests() == []
+
+
+def pytests() -> list[psutil.Process]:
+    """Return those that this process has started."""
+    children = psutil.Process().children()
+    return [it for it in children if "--serve" in " ".join(it.cmdline())]
+
+
 def is_over(process: psutil.Process) -> bool:
-    """Wait until it is, though nobody has asked for its exit code; tell whether."""
+    """Wait until it is, be it buried or not; tell whether."""
     deadline = Deadline(EXIT)
-    while process.status() != psutil.STATUS_ZOMBIE and deadline.left():
+    while _lives(process) and deadline.left():
         threading.Event().wait(GLANCE)
-    return process.status() == psutil.STATUS_ZOMBIE
+    return not _lives(process)
+
+
+def _lives(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 def fork_server() -> psutil.Process:

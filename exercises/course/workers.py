@@ -294,8 +294,9 @@ class _Server(_Worker):
         return died
 
     def last_words(self) -> str:
-        """Return its own, or those of who should have forked it."""
-        return super().last_words() or self._first.last_words()
+        """Return its own; or those of who should have forked it, if that has died."""
+        said = super().last_words()
+        return said if said or self._first.runs() else self._first.last_words()
 
     def kill(self) -> None:
         """Kill it, whoever waits for it."""
