@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 def talk(chat: Chat) -> None:
     """Talk until one side ends it. Blocks; Ctrl-C raises KeyboardInterrupt."""
     chat.sock.setblocking(False)
+    # Or it asks the terminal where the cursor is, and believes an answer that comes
+    # when we have shown more: then rows scroll away. Nothing here needs to know.
+    os.environ["PROMPT_TOOLKIT_NO_CPR"] = "1"
     with _terminal_kept():
         asyncio.run(_talk(chat))
 

@@ -530,6 +530,25 @@ def test_typed_line_survives_when_it_is_longer_than_a_row(start: Start) -> None:
     server.expect(line)
 
 
+def test_no_row_vanishes_if_the_terminal_answers_late(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the client has asked it, such as where the cursor was some rows ago."""
+    for module in ("termios", "pyte"):
+        pytest.importorskip(module)
+    from terminal import Terminal
+
+    answers: list[str] = []
+    monkeypatch.setattr(Terminal, "_answer", lambda _, data: answers.append(data))
+    terminal, server = start(plain=False)
+    lines = [f"* {number} of many" for number in range(5)]
+    for line in lines:
+        server.send(line)
+    terminal.expect(*lines, ">")
+    terminal.type("".join([*answers, "x"]))
+    terminal.expect(WELCOME, *lines, "> x")
+
+
 def test_typed_line_survives_another_width(start: Start) -> None:
     """The window may change its size meanwhile."""
     terminal, server = start(plain=False)
