@@ -16,7 +16,7 @@ import pytest
 
 import proofs
 from course import batch as batches
-from course import results, running, settings, workers
+from course import pytests, results, running, servers, settings, workers
 from course.batch import Batch
 from course.results import Outcome, Result, StepOutcome
 from course.running import Place, Run, Runners
@@ -476,7 +476,7 @@ def test_what_takes_too_long_is_stopped(
     handed_in(tmp_path, "ann", solution.read_text(encoding="utf-8"))
     place = Place(tmp_path / "class" / "ann")
     test = "test_says_where_it_listens"
-    with workers.kept():
+    with servers.kept():
         with monkeypatch.context() as hurry:
             hurry.setattr(workers, "START", 0.0)
             hurry.setattr(workers, "EACH", 0.01)
@@ -509,14 +509,14 @@ def test_walls_are_built_once_and_anew_if_they_are_gone(tmp_path: Path) -> None:
     handed_in(tmp_path, "ann", step=CONNECT.name)
     place = Place(tmp_path / "class" / "ann")
     asked = ["test_sends_the_line"]
-    servers: list[psutil.Process] = []
-    with workers.kept():
+    seen: list[psutil.Process] = []
+    with servers.kept():
         for again in (False, True, False):
             run = running.run(CONNECT, place, asked)
             assert set(run.facts) == set(asked)
             server = fork_server()
-            assert (server in servers) == again
-            servers.append(server)
+            assert (server in seen) == again
+            seen.append(server)
             if again:
                 server.kill()
                 assert is_over(server)
@@ -528,23 +528,23 @@ def test_server_that_dies_is_replaced(tmp_path: Path) -> None:
     handed_in(tmp_path, "ann")
     place = Place(tmp_path / "class" / "ann")
     tests = ["test_says_where_it_listens"]
-    with workers.kept():
+    with servers.kept():
         with pytest.MonkeyPatch.context() as broken:
-            broken.setattr(workers, "NO_MORE_PLUGINS", {"PYTEST_ADDOPTS": "--nonsense"})
-            assert running.run(ECHO, place, tests).died.startswith(workers.DIED)
+            broken.setattr(pytests, "NO_MORE_PLUGINS", {"PYTEST_ADDOPTS": "--nonsense"})
+            assert running.run(ECHO, place, tests).died.startswith(pytests.DIED)
         assert set(running.run(ECHO, place, tests).facts) == set(tests)
-        (first,) = pytests()
+        (first,) = first_processes()
         (server,) = first.children()
         for process in (server, first):
             process.kill()
             assert is_over(process)
         # Who does not answer any more shows only when it is asked.
-        assert running.run(ECHO, place, tests).died.startswith(workers.DIED)
+        assert running.run(ECHO, place, tests).died.startswith(pytests.DIED)
         assert set(running.run(ECHO, place, tests).facts) == set(tests)
-    assert pytests() == []
+    assert first_processes() == []
 
 
-def pytests() -> list[psutil.Process]:
+def first_processes() -> list[psutil.Process]:
     """Return those that this process has started."""
     children = psutil.Process().children()
     return [it for it in children if "--serve" in " ".join(it.cmdline())]

@@ -10,7 +10,8 @@ needs.
     intake       which of that are files of steps, and what is left aside
     likeness     whether a program is one of the kit's own in disguise
     comparing    asks that in a process of its own, which may die of what it reads
-    workers      the processes that grade: who runs the tests
+    pytests      pytest as a process that grades; servers: such that are kept and fork
+    workers      which of them runs the tests
     running      one step of a submission through the grader, and again where it fails
     working      the folder for what does not stay; one batch at a time
     batch        all submissions, several steps at a time; resumable

@@ -25,10 +25,11 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
-from course import intake, results, running, workers
+from course import intake, results, running, servers, workers
 from course.comparing import Comparer
 from course.intake import Refused, Taken
 from course.likeness import FINGERPRINTS, SERVER, SOLUTIONS
+from course.pytests import DIED
 from course.results import Outcome, Result, StepOutcome
 from course.running import Place, Runners
 from course.working import working_folder
@@ -59,7 +60,7 @@ class Batch:
         jobs = self.jobs or PER_CORE * (os.cpu_count() or 1)
         with (
             working_folder(self.kept) as temporary,
-            workers.kept(),
+            servers.kept(),
             Comparer() as comparer,
             Runners(jobs) as runners,
             ThreadPoolExecutor(jobs, "step") as steps,
@@ -196,7 +197,7 @@ def _kept(path: Path, student: str, digest: str) -> Result | None:
 
 def _is_settled(result: Result) -> bool:
     """Tell whether nothing of it is our own failure, which may be a passing one."""
-    died = any(step.note.startswith(workers.DIED) for step in result.steps)
+    died = any(step.note.startswith(DIED) for step in result.steps)
     tests = [test for step in result.steps for test in step.tests]
     return not died and all(test.verdict != results.ERROR for test in tests)
 

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
 from pathlib import Path
 
-from course import intake, running, workers
+from course import intake, running, servers
 from course.batch import Batch, isolation, nothing
 from course.intake import Refused
 from course.results import Result, StepOutcome
@@ -75,7 +75,7 @@ def _outcomes(
     broken: BaseException | None = None
     with (
         tempfile.TemporaryDirectory(prefix="results-") as kept,
-        workers.kept(),
+        servers.kept(),
         ThreadPoolExecutor(AT_A_TIME, "grading") as pool,
     ):
         futures = {
