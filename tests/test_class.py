@@ -396,6 +396,37 @@ def test_tests_share_threads_that_have_nothing_to_do(
         assert ["a", "b"] in asked
 
 
+def test_in_the_end_few_tests_come_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though all are busy: so nobody has to wait for a whole step that takes long."""
+    asked = scripted(monkeypatch, "", "")
+    with Runners(1) as runners:
+        for runners.ending in (False, True):
+            running.grade_step(ECHO, Place(Path()), 0, runners)
+    whole, *parts = asked
+    assert sorted(test for part in parts for test in part) == sorted(whole)
+    assert max(map(len, parts)) == running.FEW
+
+
+def test_end_of_a_batch_begins_when_few_steps_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A student whose submission waits counts as one; who is refused, no more."""
+    seen: list[bool] = []
+
+    def grade_step(step: Step, place: Place, _: int, runners: Runners) -> StepOutcome:
+        seen.append(runners.ending)
+        return passing(step)
+
+    monkeypatch.setattr(running, "grade_step", grade_step)
+    (tmp_path / "class").mkdir()
+    (tmp_path / "class" / "none.zip").write_bytes(b"PK\3\4 and no more")
+    for number in range(10):
+        handed_in(tmp_path, f"s{number}", f"# {number}\n")
+    graded(tmp_path, jobs=1)
+    assert seen == sorted(seen)
+    assert batches.LAST <= seen.count(True) < 10
+
+
 def test_nothing_is_repeated_if_all_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     """That is no matter of chance."""
     asked = scripted(monkeypatch, "", "a")

@@ -39,6 +39,7 @@ from grading.places import EXERCISES, KIT
 from grading.steps import STARTERS, Step
 
 KEPT_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,60}")  # the same everywhere, and short
+LAST = 3  # steps to each process: if fewer wait, the end of the batch has begun
 PER_CORE = 8  # grading processes at a time: they wait more than they compute
 
 
@@ -67,6 +68,7 @@ class Batch:
             ThreadPoolExecutor(jobs, "submission") as submissions,
         ):
             one = _One(self, temporary, comparer, steps, runners)
+            one.waiting.update(student for student, _ in self.submissions)
             futures = [submissions.submit(one.grade, *it) for it in self.submissions]
             try:
                 for future in as_completed(futures):
@@ -90,6 +92,7 @@ class _One:
     runners: Runners  # for the processes that grade it
     begun: dict[str, Future[StepOutcome]] = field(default_factory=dict)  # by the files
     lock: threading.Lock = field(default_factory=threading.Lock)  # guards that
+    waiting: set[str] = field(default_factory=set)  # students and steps, not begun yet
 
     def grade(self, student: str, source: Path) -> Result:
         """Grade it, unless its result is kept. Keep its result."""
@@ -100,6 +103,8 @@ class _One:
         except Exception as exc:
             # A mistake of ours, or of this machine: it is told, and the others go on.
             return self._broken(student, f"the grader itself failed: {exc!r}")
+        finally:
+            self.waiting.discard(student)
         return result
 
     def _result(self, student: str, source: Path) -> Result:
@@ -147,6 +152,7 @@ class _One:
                 self._begin(step, Path(folder))
                 for step in reversed(chosen)  # later ones take longer: at once, then
             ]
+            self.waiting.discard(student)
             running.settle(futures)
             found = {it.result().step: it.result() for it in futures}
         found |= {step.name: _not_begun(step) for step in same}
@@ -165,11 +171,14 @@ class _One:
         digest = running.digest(step, submission)
         with self.lock:
             if digest not in self.begun:
-                future = self.pool.submit(self._grade_step, step, submission)
+                self.waiting.add(digest)
+                future = self.pool.submit(self._grade_step, step, submission, digest)
                 self.begun[digest] = future
             return self.begun[digest]
 
-    def _grade_step(self, step: Step, submission: Path) -> StepOutcome:
+    def _grade_step(self, step: Step, submission: Path, digest: str) -> StepOutcome:
+        self.waiting.discard(digest)
+        self.runners.ending = len(self.waiting) < LAST * self.runners.most
         with tempfile.TemporaryDirectory(dir=self.temporary) as scratch:
             place = Place(submission, Path(scratch))
             return running.grade_step(step, place, self.batch.repeats, self.runners)

@@ -7,6 +7,7 @@ what was not reported, is zero.
 
 import contextlib
 import hashlib
+import math
 import os
 import tempfile
 import threading
@@ -29,6 +30,7 @@ from grading.story import Story
 Facts = dict[str, Any]
 Verdicts = dict[str, Outcome]  # of one step, by the name of the test
 
+FEW = 3  # tests at a time in the end, when nobody should have to wait for many
 REASON = 1000  # characters of one
 TOO_LONG = "Timeout ("  # begins what pytest-timeout says
 
@@ -59,7 +61,8 @@ class Runners(ThreadPoolExecutor):
     def __init__(self, most: int) -> None:
         """Start none yet; there will be `most` of them."""
         super().__init__(most, "grading")
-        self._most = most
+        self.most = most
+        self.ending = False  # there is little left to do
         self._pending: set[Future[Run]] = set()  # changed in one step each, so no lock
 
     def run(
@@ -68,9 +71,11 @@ class Runners(ThreadPoolExecutor):
         """Run these tests, see `run`; side by side if there are threads to spare.
 
         So there are few processes while there is much to do, for each takes some time
-        to start; and nobody waits long for the last step of a class, or the only one.
+        to start; and nobody waits long for the last steps of a class, or the only one.
         """
-        parts = max(1, min(len(tests), self._most - len(self._pending)))
+        idle = self.most - len(self._pending)
+        least = math.ceil(len(tests) / FEW) if self.ending else 1
+        parts = max(least, min(len(tests), idle))
         futures = []
         try:
             for first in range(parts):
