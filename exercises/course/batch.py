@@ -96,6 +96,7 @@ class _One:
 
     def grade(self, student: str, source: Path) -> Result:
         """Grade it, unless its result is kept. Keep its result."""
+        self.waiting.discard(student)
         try:
             result = self._result(student, source)
         except (workers.Stopped, CancelledError):
@@ -103,8 +104,6 @@ class _One:
         except Exception as exc:
             # A mistake of ours, or of this machine: it is told, and the others go on.
             return self._broken(student, f"the grader itself failed: {exc!r}")
-        finally:
-            self.waiting.discard(student)
         return result
 
     def _result(self, student: str, source: Path) -> Result:
@@ -152,7 +151,6 @@ class _One:
                 self._begin(step, Path(folder))
                 for step in reversed(chosen)  # later ones take longer: at once, then
             ]
-            self.waiting.discard(student)
             running.settle(futures)
             found = {it.result().step: it.result() for it in futures}
         found |= {step.name: _not_begun(step) for step in same}
