@@ -459,6 +459,19 @@ def test_words_differ_by_files_and_by_repetition(tmp_path: Path) -> None:
     assert seen[0] == seen[1] != seen[2]
 
 
+def test_own_version_of_a_given_file_is_a_difference(tmp_path: Path) -> None:
+    """It is used instead of ours."""
+    threads = proofs.STEPS["04_threads"]
+    handed_in(tmp_path, "ann", step=threads.name)
+    submission = tmp_path / "class" / "ann"
+    before = running.digest(threads, submission)
+    for text in ("one", "another"):
+        path = submission / threads.name / threads.given[0]
+        path.write_text(text, encoding="utf-8")
+        assert running.digest(threads, submission) != before
+        before = running.digest(threads, submission)
+
+
 def test_same_files_are_graded_once(calls: list[bytes], tmp_path: Path) -> None:
     """Whoever hands them in, and however often; each has a result for it."""
     for student in ("ann", "bob"):
