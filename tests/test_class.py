@@ -22,7 +22,7 @@ from course.results import Outcome, Result, StepOutcome
 from course.running import Place, Run, Runners
 from course.scoring import grade
 from course.working import NAME, Busy, working_folder
-from grading.deadlines import EXIT, GLANCE, Deadline
+from grading.deadlines import EXIT, GLANCE, READY, Deadline
 from grading.manifest import expected_tests
 from grading.steps import STARTERS, Step
 from grading.story import Story
@@ -590,10 +590,44 @@ def test_server_that_dies_is_replaced(tmp_path: Path) -> None:
     assert first_processes() == []
 
 
+@pytest.mark.skipif(not workers.FORKS, reason="there are no servers elsewhere")
+def test_who_grades_dies_with_its_server(tmp_path: Path) -> None:
+    """The programs never rest, so the tests would go on for longer than we wait."""
+    moves = "import time\nwhile True: time.sleep(0.05)\n"
+    handed_in(tmp_path, "ann", moves)
+    place = Place(tmp_path / "class" / "ann")
+    tests = [it.test for it in expected_tests(ECHO)]
+    with servers.kept(), ThreadPoolExecutor(1) as pool:
+        run = pool.submit(running.run, ECHO, place, tests)
+        deadline = Deadline(READY)
+        graders: list[psutil.Process] = []
+        while not any(map(_has_threads, graders)):  # so its program runs
+            assert deadline.left()
+            graders = forks_of(*forks_of(*first_processes()))
+        forks_of(*first_processes())[0].kill()
+        assert run.result().died.startswith(pytests.DIED)
+        assert all(map(is_over, graders))
+
+
+def _has_threads(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.Error):
+        return process.num_threads() > 1
+    return False
+
+
 def first_processes() -> list[psutil.Process]:
     """Return those that this process has started."""
-    children = psutil.Process().children()
-    return [it for it in children if "--serve" in " ".join(it.cmdline())]
+    return forks_of(psutil.Process())
+
+
+def forks_of(*processes: psutil.Process) -> list[psutil.Process]:
+    """Return their children that are pytest, not programs or walls of theirs."""
+    found = []
+    for process in processes:
+        with contextlib.suppress(psutil.Error):  # it has just ended
+            children = process.children()
+            found += [it for it in children if "--serve" in " ".join(it.cmdline())]
+    return found
 
 
 def is_over(process: psutil.Process) -> bool:

@@ -52,8 +52,7 @@ def want_server(
 def be_server(entrance: int) -> socket.socket | None:
     """Fork for each server that is wanted; return its channel in the child.
 
-    In the parent return None, once nobody wants any more. Through its channel a server
-    says its process id first.
+    In the parent return None, once nobody wants any more.
     """
     gc.collect()
     gc.freeze()  # what is here stays as it is, and so it stays shared
@@ -79,8 +78,9 @@ def next_request(
 ) -> tuple[Request, int] | None:
     """Fork for each request; return it in the child, with the file for what is found.
 
-    `prepare` is called before each fork. In the parent return None, once nobody has a
-    request any more. When the parent dies, so does the child.
+    First of all, say our process id. `prepare` is called before each fork. In the
+    parent return None, once nobody has a request any more. When the parent dies, so
+    does the child.
     """
     me = os.getpid()
     channel.sendall(b"%d" % me)
